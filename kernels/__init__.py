@@ -1,0 +1,55 @@
+"""The hot loops: one set of kernels per device, all with the names and arguments of `reference.py`.
+
+    reference   plain NumPy, the definition
+    cpu/        Numba
+
+`for_device` finds the set in use; `use` puts another set, or single functions, in its place:
+
+    with kernels.use(conv2d=my_conv2d):      # train a recipe with your own convolution
+        ...
+"""
+
+import contextlib
+import functools
+import importlib
+import types
+
+_replaced = []  # what `use` put in place, innermost last: (module or None, {name: function})
+
+
+def for_device(device):
+    """The namespace of kernels for "cpu" or "gpu", with the replacements of every enclosing `use`."""
+    if not _replaced:
+        return _load(device)
+    base, functions = device, {}
+    for name, replaced in _replaced:
+        if name is not None:
+            base, functions = name, {}
+        functions.update(replaced)
+    return types.SimpleNamespace(**{**vars(_load(base)), **functions})
+
+
+@functools.cache
+def _load(name):
+    if name == "gpu":
+        name = "cuda"
+    return importlib.import_module(f"minigan.kernels.{name}")
+
+
+@contextlib.contextmanager
+def use(name=None, /, **functions):
+    """Inside the `with` block, takes kernels from another set and/or uses the given functions.
+
+    name: "reference" or "cpu", a set to use on every device; None keeps the device's own.
+    functions: kernels by name, with the arguments of the function of that name in `reference.py`.
+    Raises TypeError for a name that is no kernel.
+    """
+    reference = _load("reference")
+    for function in functions:
+        if not callable(getattr(reference, function, None)):
+            raise TypeError(f"there is no kernel named {function!r}; the kernels are those of minigan/kernels/reference.py")
+    _replaced.append((name, functions))
+    try:
+        yield
+    finally:
+        _replaced.pop()

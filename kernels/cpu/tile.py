@@ -1,0 +1,154 @@
+"""The register tile: the one matrix product that every fast CPU convolution is made of.
+
+A few rows of A times a few vector registers of B, accumulated in registers over the whole depth
+and stored once: the micro-kernel of Goto and van de Geijn, "Anatomy of High-Performance Matrix
+Multiplication" (ACM TOMS 2008), section 4. NumPy's BLAS has one too, but its threads and Numba's
+would fight over the same cores, and a convolution wants to pack its columns on the way in.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+PANEL = 64  # columns of B packed side by side: a row of a panel is one contiguous run
+
+
+def _vector_bytes():
+    """Bytes of a vector register: 64 with AVX-512; 32 otherwise (LLVM splits it where it must)."""
+    if config.CPU_NAME and config.CPU_NAME != llvm.get_host_cpu_name():
+        return 32
+    return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
+
+
+VECTOR_BYTES = _vector_bytes()
+# 4 rows x 4 registers keep 16 products in flight, enough to hide the latency of a fused
+# multiply-add (4 cycles, 2 units) in the 32 registers of AVX-512; AVX2 has 16, so it takes half.
+TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
+
+
+def _make_tile(rows, vectors):
+    """A Numba intrinsic computing `rows` x (`vectors` registers) of C = A B (+ C)."""
+
+    @intrinsic
+    def tile(typingctx, a, a_offset, a_row, a_col, b, b_offset, b_row, c, c_offset, c_row, depth, accumulate):
+        index = types.intp
+        signature = types.void(a, index, index, index, b, index, index, c, index, index, index, types.boolean)
+
+        def codegen(context, builder, sig, args):
+            (a, a_offset, a_row, a_col, b, b_offset, b_row, c, c_offset, c_row, depth, accumulate) = args
+            single = sig.args[0].dtype == types.float32
+            element = ir.FloatType() if single else ir.DoubleType()
+            lanes = VECTOR_BYTES // (4 if single else 8)
+            vector = ir.VectorType(element, lanes)
+            int64, int32 = ir.IntType(64), ir.IntType(32)
+            undefined = ir.Constant(vector, ir.Undefined)
+            fma = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{32 if single else 64}"
+            )
+
+            def start(position):
+                return context.make_array(sig.args[position])(context, builder, args[position]).data
+
+            def at(pointer, offset):
+                return builder.gep(pointer, [offset], source_etype=element)
+
+            def vector_at(pointer, offset):
+                return builder.bitcast(at(pointer, offset), vector.as_pointer())
+
+            def broadcast(scalar):
+                first = builder.insert_element(undefined, scalar, int32(0))
+                return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(int32, lanes), [0] * lanes))
+
+            a_start, b_start, c_start = at(start(0), a_offset), at(start(4), b_offset), at(start(7), c_offset)
+            a_rows = [at(a_start, builder.mul(a_row, int64(r))) for r in range(rows)]
+            c_vectors = [
+                vector_at(at(c_start, builder.mul(c_row, int64(r))), int64(v * lanes))
+                for r in range(rows)
+                for v in range(vectors)
+            ]
+
+            before = builder.block
+            load_c, loop, store_c = (builder.append_basic_block(name) for name in ("load_c", "loop", "store_c"))
+            builder.cbranch(accumulate, load_c, loop)
+            builder.position_at_end(load_c)
+            previous = [builder.load(pointer, align=4) for pointer in c_vectors]
+            builder.branch(loop)
+
+            builder.position_at_end(loop)
+            k = builder.phi(int64)
+            k.add_incoming(int64(0), before)
+            k.add_incoming(int64(0), load_c)
+            sums = []
+            for old in previous:
+                total = builder.phi(vector)
+                total.add_incoming(ir.Constant(vector, [0.0] * lanes), before)
+                total.add_incoming(old, load_c)
+                sums.append(total)
+            b_k = at(b_start, builder.mul(k, b_row))
+            b_vectors = [builder.load(vector_at(b_k, int64(v * lanes)), align=4) for v in range(vectors)]
+            a_k = builder.mul(k, a_col)
+            new_sums = []
+            for r in range(rows):
+                a_value = broadcast(builder.load(at(a_rows[r], a_k)))
+                new_sums += [builder.call(fma, [a_value, b_vectors[v], sums[r * vectors + v]]) for v in range(vectors)]
+            next_k = builder.add(k, int64(1))
+            k.add_incoming(next_k, loop)
+            for total, new in zip(sums, new_sums):
+                total.add_incoming(new, loop)
+            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, store_c)
+
+            builder.position_at_end(store_c)
+            for pointer, new in zip(c_vectors, new_sums):
+                builder.store(new, pointer, align=4)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
+_tile_4_wide = _make_tile(4, TILE_VECTORS)
+_tile_4_thin = _make_tile(4, 1)
+_tile_1_wide = _make_tile(1, TILE_VECTORS)
+_tile_1_thin = _make_tile(1, 1)
+
+
+@njit(cache=True, error_model="numpy")
+def lanes_of(array):
+    """Elements of `array` in one vector register."""
+    return VECTOR_BYTES // array.itemsize
+
+
+@njit(cache=True, error_model="numpy")
+def multiply_panel(a, a_offset, a_row, a_col, rows, panel, depth, width, c, c_offset, c_row, accumulate):
+    """C[r, j] (+)= sum over k < `depth` of A[r, k] panel[k, j], for r < `rows` and j < `width`.
+
+    A[r, k] is `a.flat[a_offset + r * a_row + k * a_col]`; C's rows are `c_row` apart from
+    `c_offset` on. `panel` is (depth, PANEL); `width` is a whole number of vector registers.
+    A depth of 0 leaves C as it is, so that callers need no empty products.
+    """
+    lanes = lanes_of(panel)
+    wide = lanes * TILE_VECTORS
+    if depth == 0:
+        return
+    j = 0
+    while j < width:
+        is_wide = j + wide <= width
+        r = 0
+        while r < rows:
+            a_at, c_at = a_offset + r * a_row, c_offset + r * c_row + j
+            if r + 4 <= rows:
+                if is_wide:
+                    _tile_4_wide(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                else:
+                    _tile_4_thin(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                r += 4
+            else:
+                if is_wide:
+                    _tile_1_wide(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                else:
+                    _tile_1_thin(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                r += 1
+        j += wide if is_wide else lanes

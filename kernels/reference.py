@@ -1,0 +1,186 @@
+"""Every kernel in plain NumPy: the definition that all fast ones are tested against.
+
+Arrays in, `out` array written and returned. Convolutions follow Dumoulin and Visin, "A guide to
+convolution arithmetic for deep learning" (2016), with PyTorch's shapes: x (N, C, H, W),
+weight (K, C, R, S), y (N, K, P, Q); `stride` and `dilation` are (height, width), `padding` is
+(left, right, top, bottom). Each kernel gets both shapes, so no size is ever guessed.
+"""
+
+import numpy as np
+
+# --- the convolution triple: y = C(x, w), x' = T(y, w), w' = G(x, y); <C(x,w),y> = <x,T(y,w)> = <w,G(x,y)>
+
+
+def patches(x, kernel, out_size, stride, padding, dilation):
+    """Every tap of every output pixel, copied out of zero-padded x: im2col.
+
+    Returns (N, C, R, S, P, Q) with patches[n, c, i, j, p, q] = x[n, c, p*stride + i*dilation - top, ...].
+    """
+    (height, width), (rows, cols) = out_size, kernel
+    left, _, top, _ = padding
+    frame_height = (height - 1) * stride[0] + (rows - 1) * dilation[0] + 1
+    frame_width = (width - 1) * stride[1] + (cols - 1) * dilation[1] + 1
+    frame = np.zeros((*x.shape[:2], frame_height, frame_width), x.dtype)
+    inside = x[:, :, : max(0, frame_height - top), : max(0, frame_width - left)]
+    frame[:, :, top : top + inside.shape[2], left : left + inside.shape[3]] = inside
+    out = np.empty((*x.shape[:2], rows, cols, height, width), x.dtype)
+    for i in range(rows):
+        for j in range(cols):
+            h, w = i * dilation[0], j * dilation[1]
+            out[:, :, i, j] = frame[
+                :, :, h : h + (height - 1) * stride[0] + 1 : stride[0], w : w + (width - 1) * stride[1] + 1 : stride[1]
+            ]
+    return out
+
+
+def conv2d(x, weight, stride, padding, dilation, out):
+    """out = C(x, weight): cross-correlation. out[n,k,p,q] = sum over c,i,j of x[n,c,...] weight[k,c,i,j]."""
+    columns = patches(x, weight.shape[2:], out.shape[2:], stride, padding, dilation)
+    out[...] = np.einsum("ncijpq,kcij->nkpq", columns, weight, optimize=True)
+    return out
+
+
+def conv_transpose2d(y, weight, stride, padding, dilation, out):
+    """out = T(y, weight): the adjoint of C in x, a transposed convolution. out is (N, C, H, W)."""
+    left, _, top, _ = padding
+    (height, width), (rows, cols) = y.shape[2:], weight.shape[2:]
+    frame_height = max((height - 1) * stride[0] + (rows - 1) * dilation[0] + 1, top + out.shape[2])
+    frame_width = max((width - 1) * stride[1] + (cols - 1) * dilation[1] + 1, left + out.shape[3])
+    frame = np.zeros((*out.shape[:2], frame_height, frame_width), out.dtype)
+    columns = np.einsum("nkpq,kcij->ncijpq", y, weight, optimize=True)
+    for i in range(rows):
+        for j in range(cols):
+            h, w = i * dilation[0], j * dilation[1]
+            frame[
+                :, :, h : h + (height - 1) * stride[0] + 1 : stride[0], w : w + (width - 1) * stride[1] + 1 : stride[1]
+            ] += columns[:, :, i, j]
+    out[...] = frame[:, :, top : top + out.shape[2], left : left + out.shape[3]]
+    return out
+
+
+def conv2d_weight(x, y, stride, padding, dilation, out):
+    """out = G(x, y): the adjoint of C in weight. out is (K, C, R, S)."""
+    columns = patches(x, out.shape[2:], y.shape[2:], stride, padding, dilation)
+    out[...] = np.einsum("ncijpq,nkpq->kcij", columns, y, optimize=True)
+    return out
+
+
+# --- batch normalisation (Ioffe and Szegedy 2015, algorithm 1); x is (N, C, S), S all pixels of a channel
+
+
+def batch_norm(x, weight, bias, eps, mean, var, out):
+    """Normalises each channel over N and S, then scales by weight (C,) and shifts by bias (C,).
+
+    Writes mean (C,) and var (C,), the biased variance, and returns out (N, C, S).
+    """
+    mean[...] = x.mean(axis=(0, 2))
+    centred = x - mean[:, None]
+    var[...] = (centred * centred).mean(axis=(0, 2))
+    out[...] = centred * (weight / np.sqrt(var + x.dtype.type(eps)))[:, None] + bias[:, None]
+    return out
+
+
+def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+    """The gradient of `batch_norm` from g (N, C, S), the gradient of its output (same paper, section 3).
+
+    Writes grad_weight (C,) and grad_bias (C,), and returns out (N, C, S), the gradient of x.
+    """
+    inverse_std = 1 / np.sqrt(var + x.dtype.type(eps))  # (C,)
+    normalised = (x - mean[:, None]) * inverse_std[:, None]  # (N, C, S)
+    grad_bias[...] = g.sum(axis=(0, 2))
+    grad_weight[...] = (g * normalised).sum(axis=(0, 2))
+    count = x.shape[0] * x.shape[2]
+    centred = g - (grad_bias[:, None] + normalised * grad_weight[:, None]) / count
+    out[...] = centred * (weight * inverse_std)[:, None]
+    return out
+
+
+# --- activations
+
+
+def leaky_relu(x, slope, out):
+    """out = x where x > 0, else slope * x (Maas et al. 2013); slope 0 is ReLU."""
+    out[...] = np.where(x > 0, x, x * x.dtype.type(slope))
+    return out
+
+
+def leaky_relu_backward(g, x, slope, out):
+    """out = g where x > 0, else slope * g."""
+    out[...] = np.where(x > 0, g, g * g.dtype.type(slope))
+    return out
+
+
+def sigmoid(x, out):
+    """out = 1 / (1 + exp(-x)), without overflow and with small values kept precise."""
+    small = np.exp(-np.abs(x))
+    out[...] = np.where(x >= 0, 1, small) / (1 + small)
+    return out
+
+
+# --- optimizer
+
+
+def adam(parameter, gradient, first, second, step_size, beta1, beta2, root_correction2, eps):
+    """One Adam step in place (Kingma and Ba 2015, algorithm 1), with the bias corrections given.
+
+    step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t). Returns nothing.
+    """
+    first *= beta1
+    first += (1 - beta1) * gradient
+    second *= beta2
+    second += (1 - beta2) * gradient * gradient
+    parameter -= step_size * first / (np.sqrt(second) / root_correction2 + eps)
+
+
+# --- random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+
+PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)  # golden ratio and sqrt(3) - 1, added to the key each round
+
+
+def philox4x32(counter, key):
+    """The Philox4x32-10 bijection: counter (4, ...) and key (2,) of uint32 to (4, ...) uint32."""
+    c0, c1, c2, c3 = (np.asarray(c, np.uint64) for c in counter)
+    k0, k1 = (int(k) for k in key)
+    low = np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        product0 = c0 * np.uint64(PHILOX_MULTIPLIERS[0])
+        product1 = c2 * np.uint64(PHILOX_MULTIPLIERS[1])
+        c0, c1, c2, c3 = (
+            (product1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
+            product1 & low,
+            (product0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
+            product0 & low,
+        )
+        k0, k1 = (k0 + PHILOX_WEYL[0]) & 0xFFFFFFFF, (k1 + PHILOX_WEYL[1]) & 0xFFFFFFFF
+    return np.stack(np.broadcast_arrays(c0, c1, c2, c3)).astype(np.uint32)
+
+
+def random_bits(seed, purpose, draw, out):
+    """Fills flat uint32 `out`: block b is Philox(counter = (b, draw low, draw high, purpose), key = seed)."""
+    blocks = np.arange((out.size + 3) // 4, dtype=np.uint64)
+    words = philox4x32(
+        (blocks, draw & 0xFFFFFFFF, draw >> 32, purpose), (seed & 0xFFFFFFFF, seed >> 32)
+    )  # (4, blocks)
+    out[...] = words.T.reshape(-1)[: out.size]
+    return out
+
+
+def uniform(seed, purpose, draw, out):
+    """Fills flat float `out` with multiples of 2^-24 in [0, 1): exact in float32, so alike on every device."""
+    bits = random_bits(seed, purpose, draw, np.empty(out.size, np.uint32))
+    out[...] = (bits >> np.uint32(8)).astype(np.float64) * 2.0**-24
+    return out
+
+
+def normal(seed, purpose, draw, out):
+    """Fills flat float `out` with standard normals by Box and Muller (1958), computed in float64.
+
+    Words (u, v) of a Philox block give sqrt(-2 ln((u + 1) / 2^32)) times cos and sin of 2 pi v / 2^32.
+    """
+    bits = random_bits(seed, purpose, draw, np.empty((out.size + 1) // 2 * 2, np.uint32)).reshape(-1, 2)
+    radius = np.sqrt(-2 * np.log((bits[:, 0] + 1.0) * 2.0**-32))
+    angle = 2 * np.pi * 2.0**-32 * bits[:, 1]
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)  # (pairs, 2)
+    out[...] = pairs.reshape(-1)[: out.size]
+    return out

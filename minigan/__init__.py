@@ -1,0 +1,1 @@
+"""minigan: a GAN library written from scratch, to be read line by line and run at speed."""

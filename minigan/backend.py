@@ -1,0 +1,88 @@
+"""Devices: where an array lives, how it gets there, and which kernels work on it.
+
+The only file of the library that imports CuPy, and only when a GPU is asked for.
+"""
+
+import functools
+
+import numpy as np
+
+from minigan import kernels as kernel_sets
+from minigan.errors import UserError
+from minigan.kernels import pool
+
+
+def device_of(array):
+    """ "cpu" for a NumPy array, "gpu" for a CuPy array."""
+    return "cpu" if isinstance(array, (np.ndarray, np.generic)) else "gpu"
+
+
+def array_module(device):
+    """The NumPy-like module whose arrays live on `device`: numpy or cupy."""
+    return np if device == "cpu" else _cupy()
+
+
+def kernels(array):
+    """The kernels that work where `array` lives (see minigan/kernels)."""
+    return kernel_sets.for_device(device_of(array))
+
+
+def empty(shape, like):
+    """An uninitialised array of `shape`, of the dtype and on the device of the array `like`."""
+    if device_of(like) == "cpu":
+        return pool.empty(shape, like.dtype)
+    return _cupy().empty(shape, like.dtype)
+
+
+def to_device(array, device):
+    """The array itself where it is there already, else a copy on "cpu" or "gpu"."""
+    if device_of(array) == device:
+        return array
+    return to_numpy(array) if device == "cpu" else _cupy().asarray(array)
+
+
+def to_numpy(array):
+    """The array on the CPU: itself if it is there already."""
+    return array if device_of(array) == "cpu" else array.get()
+
+
+def select_device(name):
+    """ "cpu" or "gpu" for the words a user writes: "cpu", "gpu", or "auto" (a usable GPU, else the CPU).
+
+    Raises UserError for "gpu" where there is none, saying what is missing.
+    """
+    if name not in ("auto", "cpu", "gpu"):
+        raise UserError(f"unknown device {name!r}; use cpu, gpu or auto")
+    if name == "cpu":
+        return "cpu"
+    missing = _why_no_gpu()
+    if missing and name == "gpu":
+        raise UserError(f"--device gpu: {missing}; or use --device cpu")
+    return "cpu" if missing else "gpu"
+
+
+@functools.cache
+def _cupy():
+    import cupy
+
+    return cupy
+
+
+@functools.cache
+def _why_no_gpu():
+    """None where a GPU can be used, else what is missing and how to get it."""
+    try:
+        cupy = _cupy()
+    except ImportError:
+        return "CuPy is not installed; install it with pip install 'minigan[gpu]' (gpu12 for CUDA 12)"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CuPy finds no usable GPU ({error})"
+    if count == 0:
+        return "CuPy finds no GPU on this machine"
+    try:
+        kernel_sets.for_device("gpu")
+    except ImportError:
+        return "this version of minigan has no CUDA kernels yet"
+    return None

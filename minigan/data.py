@@ -1,0 +1,140 @@
+"""Data sets in the IDX format of MNIST, and the batches of an epoch.
+
+The format: two zero bytes, the element type (8: unsigned byte), the number of dimensions, each
+length as a big-endian 32-bit integer, then the elements (LeCun, Cortes and Burges, "The MNIST
+database of handwritten digits"). MNIST itself ships inside this package.
+"""
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from minigan import random
+from minigan.errors import UserError
+
+MNIST_FOLDER = Path(__file__).parent / "mnist"
+SIDE = 28  # pixels of an image's height and width in every data set of this family
+
+# SHA-256 of the decompressed files.
+MNIST_HASHES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+LARGEST_FILE = 1 << 30  # bytes, decompressed: what a data set may take of memory
+_UNSIGNED_BYTE = 8
+
+
+def load_images(dataset="mnist", splits=("train",)):
+    """The images of the splits ("train", "t10k") one after another: uint8 (N, 28, 28), 0 is background.
+
+    dataset: "mnist" for the embedded one, or a folder with IDX files in MNIST's naming, plain or .gz
+    (Fashion-MNIST, KMNIST). Raises UserError for a file that is missing, damaged or not 28x28 images.
+    """
+    images = []
+    for split in splits:
+        path, array = _load(dataset, f"{split}-images-idx3-ubyte")
+        if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE) or len(array) == 0:
+            raise UserError(f"{path} holds an array of shape {array.shape}; images must be (N, {SIDE}, {SIDE}) with N > 0")
+        images.append(array)
+    return np.concatenate(images)
+
+
+def load_labels(dataset="mnist", splits=("train",)):
+    """The labels of the splits: uint8 (N,). Arguments and errors as in `load_images`."""
+    labels = []
+    for split in splits:
+        path, array = _load(dataset, f"{split}-labels-idx1-ubyte")
+        if array.ndim != 1:
+            raise UserError(f"{path} holds an array of shape {array.shape}; labels must be (N,)")
+        labels.append(array)
+    return np.concatenate(labels)
+
+
+def _load(dataset, name):
+    folder = MNIST_FOLDER if dataset == "mnist" else Path(dataset)
+    if not folder.is_dir():
+        raise UserError(f"--dataset {folder}: no such folder; give mnist, or a folder with MNIST's four IDX files")
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            content = _read(path)
+            if dataset == "mnist" and hashlib.sha256(content).hexdigest() != MNIST_HASHES[name]:
+                raise UserError(f"{path} is damaged (its SHA-256 is not MNIST's): install minigan again")
+            return path, parse_idx(content, path)
+    raise UserError(f"{folder} has no {name} and no {name}.gz; the folder must hold IDX files in MNIST's naming")
+
+
+def _read(path):
+    """The file's bytes, decompressed if its name ends in .gz."""
+    try:
+        if path.suffix != ".gz":
+            if path.stat().st_size > LARGEST_FILE:
+                raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB")
+            return path.read_bytes()
+        with gzip.open(path) as file:
+            content = file.read(LARGEST_FILE + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({error}): download it again") from None
+    if len(content) > LARGEST_FILE:
+        raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB when decompressed")
+    return content
+
+
+def parse_idx(content, name="the file"):
+    """The uint8 array in the bytes of an IDX file (read-only). Raises UserError where they are not one."""
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE or content[3] == 0:
+        raise UserError(f"{name} is not an IDX file of unsigned bytes: it should begin with 0, 0, 8, dimensions")
+    header = 4 + 4 * content[3]
+    shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4")) if len(content) >= header else ()
+    needed = header
+    elements = 1
+    for length in shape:
+        elements *= length  # Python integers: no overflow
+    needed += elements
+    if not shape or len(content) < needed:
+        raise UserError(f"{name} is truncated: {len(content)} bytes, but its header {shape or ''} asks for {needed}")
+    if len(content) > needed:
+        raise UserError(f"{name} has {len(content) - needed} bytes more than its header {shape} asks for")
+    return np.frombuffer(content, np.uint8, elements, header).reshape(shape)
+
+
+class Batches:
+    """The images of a data set in batches, in a new random order each epoch.
+
+    An epoch's order is a function of the seed and the epoch's number alone, so a resumed run needs
+    no more state than its step. The last batch of an epoch is short where the batch size does not
+    divide the number of images, and left out if it would hold a single image (one value per channel
+    has no variance to normalise by).
+    """
+
+    def __init__(self, images, batch_size, seed):
+        if not 1 < batch_size <= len(images):
+            raise UserError(f"--batch-size {batch_size}: must be from 2 to the number of images, {len(images)}")
+        self.images, self.batch_size = images, batch_size
+        whole, rest = divmod(len(images), batch_size)
+        self.per_epoch = whole + (rest > 1)
+        self._order = random.Generator(seed, random.ORDER)
+        self._shuffled = (None, None)  # (epoch, its order)
+
+    def batch(self, step):
+        """The batch of a step (from 0): float32 (N, 1, 28, 28) with pixels (x - 127.5) / 127.5 in [-1, 1]."""
+        epoch, position = divmod(step, self.per_epoch)
+        if self._shuffled[0] != epoch:
+            self._order.draw = epoch
+            self._shuffled = (epoch, self._order.permutation(len(self.images)))
+        chosen = self._shuffled[1][position * self.batch_size : (position + 1) * self.batch_size]
+        return to_signed(self.images[chosen])[:, None]  # (N, 1, 28, 28)
+
+
+def to_signed(images):
+    """Pixels 0 .. 255 to -1 .. 1, the range of tanh: float32, of the same shape."""
+    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+
+
+def to_pixels(images):
+    """Pixels -1 .. 1 to 0 .. 255, rounded: uint8, of the same shape."""
+    return np.clip(np.rint(images * np.float32(127.5) + np.float32(127.5)), 0, 255).astype(np.uint8)

@@ -1,0 +1,97 @@
+"""The game: losses of both players, and one step of each way to play it.
+
+Goodfellow et al., "Generative Adversarial Nets" (2014): the discriminator D maximises
+log D(x) + log(1 - D(G(z))); the generator G minimises log(1 - D(G(z))) (equation 1), or, the
+non-saturating way of its section 3, maximises log D(G(z)).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigan.nn import Module
+from minigan.optim import Optimizer
+from minigan.tensor import Tensor, grad, no_grad
+
+
+@dataclass
+class Players:
+    """Two networks, their optimizers, and the rules. `criterion` is BCE of what D returns."""
+
+    generator: Module
+    discriminator: Module
+    optimizer_g: Optimizer
+    optimizer_d: Optimizer
+    criterion: Module
+    loss: str = "nonsaturating"  # or "minimax"
+
+
+@dataclass
+class Outcome:
+    """What one step saw, as tensors: losses, and D's output for real and generated images."""
+
+    loss_d: Tensor
+    loss_g: Tensor
+    real: Tensor
+    fake: Tensor
+
+
+def discriminator_loss(criterion, real, fake):
+    """-log D(x) - log(1 - D(G(z))), each averaged over its batch."""
+    return criterion(real, _labels(real, 1)) + criterion(fake, _labels(fake, 0))
+
+
+def generator_loss(criterion, fake, loss="nonsaturating"):
+    """-log D(G(z)), or for loss="minimax" log(1 - D(G(z))), averaged over the batch."""
+    if loss == "minimax":
+        return -criterion(fake, _labels(fake, 0))
+    return criterion(fake, _labels(fake, 1))
+
+
+def alternating_step(players, real, latents):
+    """D's step, then G's through the updated D. G runs once: the same fake batch serves both.
+
+    real: images (N, 1, 28, 28). latents: Tensors of N latents; each but the last is spent on an
+    update of D alone, on the same real images.
+    """
+    p = players
+    d_params, g_params = list(p.discriminator.parameters()), list(p.generator.parameters())
+    for z in latents:
+        last = z is latents[-1]
+        if last:
+            fake = p.generator(z)
+        else:
+            with no_grad():
+                fake = p.generator(z)
+        d_real, d_fake = p.discriminator(real), p.discriminator(fake.detach())
+        loss_d = discriminator_loss(p.criterion, d_real, d_fake)
+        p.optimizer_d.step(grad(loss_d, d_params))
+    loss_g = generator_loss(p.criterion, p.discriminator(fake), p.loss)
+    p.optimizer_g.step(grad(loss_g, g_params))
+    return Outcome(loss_d, loss_g, d_real, d_fake)
+
+
+def simultaneous_step(players, real, latents):
+    """One forward pass gives both losses; both gradients are taken before either network moves.
+
+    Arguments as in `alternating_step`; extra latents are spent on updates of D alone, first.
+    """
+    p = players
+    d_params, g_params = list(p.discriminator.parameters()), list(p.generator.parameters())
+    for z in latents[:-1]:
+        with no_grad():
+            fake = p.generator(z)
+        extra = discriminator_loss(p.criterion, p.discriminator(real), p.discriminator(fake))
+        p.optimizer_d.step(grad(extra, d_params))
+    fake = p.generator(latents[-1])
+    d_real, d_fake = p.discriminator(real), p.discriminator(fake)
+    loss_g = generator_loss(p.criterion, d_fake, p.loss)
+    loss_d = discriminator_loss(p.criterion, d_real, d_fake)
+    grads_g, grads_d = grad(loss_g, g_params), grad(loss_d, d_params)
+    p.optimizer_g.step(grads_g)
+    p.optimizer_d.step(grads_d)
+    return Outcome(loss_d, loss_g, d_real, d_fake)
+
+
+def _labels(like, value):
+    return Tensor(np.full_like(like.data, value))

@@ -1,0 +1,71 @@
+"""Random numbers that are a pure function of (seed, purpose, draw): the counter-based Philox4x32-10.
+
+Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Each purpose has its own
+sequence, so drawing a sample never shifts the noise of training, and a generator's whole state is
+one integer: how many draws it has made.
+"""
+
+import numpy as np
+
+from minigan import backend, kernels
+from minigan.kernels import pool
+
+# What a generator's numbers are for. The values are part of every checkpoint: add, never renumber.
+DEFAULT, WEIGHTS_G, WEIGHTS_D, NOISE, DROPOUT, ORDER, FIXED_LATENTS, SAMPLES = range(8)
+
+
+class Generator:
+    """A sequence of draws; `draw` counts those made, and may be set to go back or ahead.
+
+    seed: an integer from 0 to 2^64 - 1.
+    purpose: one of the constants of this module; generators of different purposes are independent.
+    """
+
+    def __init__(self, seed=0, purpose=DEFAULT):
+        self.purpose = purpose
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed):
+        """Starts the sequence of `seed` from its first draw. Raises ValueError outside 0 .. 2^64 - 1."""
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
+        self.seed, self.draw = seed, 0
+        return self
+
+    def normal(self, shape, dtype=np.float32, device="cpu"):
+        """A new array of standard normal numbers."""
+        return self._fill("normal", shape, dtype, device)
+
+    def uniform(self, shape, dtype=np.float32, device="cpu"):
+        """A new array of uniform numbers in [0, 1), multiples of 2^-24."""
+        return self._fill("uniform", shape, dtype, device)
+
+    def permutation(self, count):
+        """A new int64 array (count,) with 0 .. count - 1 in random order, on the CPU.
+
+        Sorts 64-bit random keys: ties, which alone could bias the order, have probability count^2 / 2^65.
+        """
+        bits = kernels.for_device("cpu").random_bits(
+            self.seed, self.purpose, self._next_draw(), np.empty(2 * count, np.uint32)
+        )
+        return np.argsort(bits.view(np.uint64), kind="stable")
+
+    def _fill(self, kernel, shape, dtype, device):
+        if device == "cpu":
+            out = pool.empty(shape, dtype)
+        else:
+            out = backend.array_module(device).empty(shape, dtype)
+        getattr(kernels.for_device(device), kernel)(self.seed, self.purpose, self._next_draw(), out.reshape(-1))
+        return out
+
+    def _next_draw(self):
+        self.draw += 1
+        return self.draw - 1
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed):
+    """Seeds the generator that layers use where they are given none."""
+    return default_generator.manual_seed(seed)
