@@ -6,12 +6,10 @@ Both are DCGANs (Radford, Metz and Chintala 2015) for 28x28 digits.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from minigan import init, random
 from minigan.nn import (
     BatchNorm1d, BatchNorm2d, BCELoss, BCEWithLogitsLoss, Conv2d, ConvTranspose2d, Dropout, Flatten,
-    LeakyReLU, Linear, Module, Parameter, ReLU, Sequential, Sigmoid, Tanh, Unflatten,
+    LeakyReLU, Linear, Module, ReLU, Sequential, Sigmoid, Tanh, Unflatten,
 )  # fmt: skip
 
 
@@ -200,12 +198,15 @@ jeganathan2025 = Recipe(
 RECIPES = {recipe.name: recipe for recipe in (chaudhary2024, jeganathan2025)}
 
 
-def build(recipe, seed):
-    """(generator, discriminator) of a recipe, initialised from the seed as its paper says."""
+def build(recipe, seed, dropout=None):
+    """(generator, discriminator) of a recipe, initialised from the seed as its paper says.
+
+    dropout: the `random.Generator` of the dropout masks; by default one of that seed.
+    """
     networks = recipe.generator(), recipe.discriminator()
     for network, purpose in zip(networks, (random.WEIGHTS_G, random.WEIGHTS_D)):
         recipe.initialise(network, random.Generator(seed, purpose))
-    dropout = random.Generator(seed, random.DROPOUT)
+    dropout = random.Generator(seed, random.DROPOUT) if dropout is None else dropout
     for module in networks[1].modules():
         if isinstance(module, Dropout):
             module.generator = dropout

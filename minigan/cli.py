@@ -1,0 +1,64 @@
+"""What the commands share: arguments that are checked as they are read, and errors of one line."""
+
+import argparse
+import math
+import sys
+
+from minigan.errors import UserError
+
+EXIT_BAD_INPUT = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line, without the usage in front."""
+
+    def __init__(self, **arguments):
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **arguments)
+
+    def error(self, message):
+        """Prints the message and exits with code 2."""
+        print(f"{self.prog}: error: {message} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT)
+
+
+def run(main):
+    """Calls main(); a UserError becomes one line and exit code 2, other codes are main's own."""
+    try:
+        raise SystemExit(main())
+    except UserError as error:
+        print(f"minigan: error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    except KeyboardInterrupt:
+        print("minigan: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def positive_int(text):
+    """An integer of at least 1."""
+    return _number(text, int, lambda n: 1 <= n < 2**31, "a whole number of at least 1")
+
+
+def seed(text):
+    """An integer from 0 to 2^64 - 1."""
+    return _number(text, int, lambda n: 0 <= n < 2**64, "a whole number from 0 to 2**64 - 1")
+
+
+def learning_rate(text):
+    """A positive number."""
+    return _number(text, float, lambda x: x > 0 and math.isfinite(x), "a number greater than 0")
+
+
+def d_steps(text):
+    """N or N:EPOCHS, as (N, EPOCHS or None)."""
+    count, colon, epochs = text.partition(":")
+    return positive_int(count), positive_int(epochs) if colon else None
+
+
+def _number(text, kind, fits, description):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {description}")
+    return value

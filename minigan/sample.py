@@ -1,0 +1,63 @@
+"""python -m minigan.sample: draws images from a checkpoint's generator."""
+
+from pathlib import Path
+
+import numpy as np
+
+from minigan import backend, checkpoint, cli, plots, random, recipes, training
+from minigan.errors import UserError
+
+
+def parser():
+    """The command's arguments."""
+    p = cli.Parser(
+        prog="python -m minigan.sample",
+        description="Draw images from a trained generator: a picture (.png), or an array for other programs "
+        "(.npy, uint8, N x 28 x 28). The same seed gives the same images, and a larger count adds to them.",
+    )
+    p.add_argument("checkpoint", metavar="CHECKPOINT", help="the checkpoint.pkl of a run, or the run's folder")
+    p.add_argument("--count", type=cli.positive_int, default=64, metavar="N", help="how many images")
+    p.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="of the latents")
+    p.add_argument("--batch-size", type=cli.positive_int, default=64, metavar="N", help="images generated at a time")
+    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used")
+    p.add_argument("--out", required=True, metavar="FILE", help="grid.png or samples.npy")
+    return p
+
+
+def main(argv=None):
+    """The command. Returns its exit code."""
+    arguments = parser().parse_args(argv)
+    out = Path(arguments.out)
+    if out.suffix not in (".png", ".npy"):
+        raise UserError(f"--out {out}: the name must end in .png (a picture) or .npy (an array)")
+    device = backend.select_device(arguments.device)
+    path = Path(arguments.checkpoint)
+    path = path / "checkpoint.pkl" if path.is_dir() else path
+    generator, recipe = load_generator(path, device)
+    latents = random.Generator(arguments.seed, random.SAMPLES).normal((arguments.count, *recipe.latent_shape))
+    images = training.generate(generator, latents, device, arguments.batch_size)  # (N, 28, 28)
+    try:
+        if out.suffix == ".png":
+            plots.save_grid(out, images)
+        else:
+            np.save(out, images)
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
+    print(f"{len(images)} images in {out}")
+    return 0
+
+
+def load_generator(path, device="cpu"):
+    """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file."""
+    state = checkpoint.load(path)
+    recipe = recipes.RECIPES[training.settings_of(state, path).recipe]
+    generator = recipe.generator()
+    try:
+        generator.load_state_dict(state["generator"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
+    return generator.to(device).eval(), recipe
+
+
+if __name__ == "__main__":
+    cli.run(main)

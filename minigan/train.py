@@ -1,0 +1,134 @@
+"""python -m minigan.train: trains a recipe, and leaves a folder with pictures and a checkpoint."""
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from minigan import backend, checkpoint, cli, training
+from minigan.errors import UserError
+from minigan.recipes import RECIPES
+
+
+def parser():
+    """The command's arguments. A default of None is filled in from the recipe or the checkpoint."""
+    p = cli.Parser(
+        prog="python -m minigan.train",
+        description="Train a generative adversarial network on 28x28 digits. Without options: the recipe "
+        "chaudhary2024 on MNIST, to its end. Ctrl-C stops it in good order; --resume goes on.",
+    )
+    p.add_argument("--recipe", choices=sorted(RECIPES), help="the paper to reproduce (default: chaudhary2024)")
+    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used")
+    p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="passes over the images (default: the paper's)")
+    p.add_argument("--steps", type=cli.positive_int, metavar="N", help="stop after this many training steps instead")
+    p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="real images in a step (default: the paper's)")
+    p.add_argument("--lr-g", type=cli.learning_rate, metavar="X", help="the generator's learning rate")
+    p.add_argument("--lr-d", type=cli.learning_rate, metavar="X", help="the discriminator's learning rate")
+    p.add_argument(
+        "--d-steps", type=cli.d_steps, metavar="N[:EPOCHS]",
+        help="updates of the discriminator in each step, on the same real images with fresh noise; "
+        "with :EPOCHS only in the first so many epochs (default: 1)",
+    )  # fmt: skip
+    p.add_argument(
+        "--loss", choices=("nonsaturating", "minimax"),
+        help="the generator's loss: -log D(G(z)), or the saturating log(1 - D(G(z))) (default: nonsaturating)",
+    )  # fmt: skip
+    p.add_argument("--seed", type=cli.seed, metavar="N", help="same seed, device and threads: same digits (default: 0)")
+    p.add_argument(
+        "--dataset", metavar="mnist|DIR", help="or a folder of IDX files in MNIST's naming, plain or .gz (default: mnist)"
+    )
+    p.add_argument("--out", metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)")
+    p.add_argument(
+        "--resume", nargs="?", const=True, metavar="CHECKPOINT",
+        help="continue the run in --out, or that of a checkpoint file; --epochs or --steps may extend it",
+    )  # fmt: skip
+    p.add_argument("--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save")
+    p.add_argument("--checkpoint-steps", type=cli.positive_int, metavar="STEPS", help="save every so many steps, too")
+    p.add_argument("--sample-every", type=cli.positive_int, metavar="STEPS", help="how often to draw sample images")
+    p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return p
+
+
+def main(argv=None):
+    """The command. Returns its exit code."""
+    arguments = parser().parse_args(argv)
+    device = backend.select_device(arguments.device)
+    _set_threads(arguments.threads)
+    run, folder = _resume(arguments, device) if arguments.resume else _start(arguments, device)
+    if run.step >= run.last_step:
+        raise UserError(
+            f"the run in {folder.path} is complete after {run.step} steps: extend it with --epochs or --steps"
+        )
+    say = (lambda text: None) if arguments.quiet else print
+    threads = f", {training.thread_count()} threads" if device == "cpu" else ""
+    say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
+        f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
+    stopped_by = training.train(run, folder, arguments.quiet)
+    say(f"Samples: {folder.path}/samples/, animation: {folder.path}/evolution.gif, losses: {folder.path}/losses.png")
+    if stopped_by:
+        say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {folder.checkpoint}")
+        return 128 + stopped_by
+    say(f"Draw more: python -m minigan.sample {folder.checkpoint} --out grid.png")
+    return 0
+
+
+def _set_threads(threads):
+    import numba
+
+    available = numba.config.NUMBA_NUM_THREADS
+    if threads is not None and threads > available:
+        raise UserError(f"--threads {threads}: this machine offers {available}")
+    numba.set_num_threads(threads or available)
+
+
+def _chosen(arguments):
+    """The settings given on the command line, by the names of Settings."""
+    d_steps, d_steps_epochs = arguments.d_steps or (None, None)
+    given = {**vars(arguments), "d_steps": d_steps, "d_steps_epochs": d_steps_epochs}
+    return {f.name: given[f.name] for f in fields(training.Settings) if given[f.name] is not None}
+
+
+def _start(arguments, device):
+    recipe = RECIPES[arguments.recipe or "chaudhary2024"]
+    settings = training.default_settings(recipe, **_chosen(arguments))
+    run = training.Run(settings, device)
+    folder = training.RunFolder(arguments.out or f"runs/{recipe.name}")
+    folder.create(settings)
+    return run, folder
+
+
+def _resume(arguments, device):
+    if arguments.resume is True:
+        path = Path(arguments.out or f"runs/{arguments.recipe or 'chaudhary2024'}")
+    else:
+        path = Path(arguments.resume)
+    if path.is_dir():
+        path = path / "checkpoint.pkl"
+    if not path.is_file():
+        raise UserError(f"--resume: there is no checkpoint {path}; start without --resume, or name a checkpoint file")
+    if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
+        raise UserError(f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}")
+    state = checkpoint.load(path)
+    settings = training.settings_of(state, path)
+    for name, value in _chosen(arguments).items():
+        if name in training.FREE_SETTINGS:
+            setattr(settings, name, value)
+        elif value != getattr(settings, name):
+            option = "--" + name.removesuffix("_epochs").replace("_", "-")
+            raise UserError(f"{path} was trained with {option} {getattr(settings, name)}, and goes on with it: leave out {option}")
+    if arguments.epochs and not arguments.steps:
+        settings.steps = None
+    run = training.Run(settings, device)
+    run.restore(state, path)
+    before = state["environment"]
+    if before != run.state()["environment"]:
+        print(f"minigan: the run was saved on {before}; continued on {run.state()['environment']}, its bits may differ",
+              file=sys.stderr)  # fmt: skip
+    folder = training.RunFolder(path.parent)
+    if run.step < run.last_step:
+        folder.reopen(settings, run.step)
+    return run, folder
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,347 @@
+"""A training run: its state, the loop, and the folder it leaves behind.
+
+The folder: config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif,
+checkpoint.pkl. Everything that decides the next step is in the checkpoint, so a resumed run
+continues with the same bits as one that never stopped.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import signal
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from minigan import backend, checkpoint, data, gan, plots, random, recipes
+from minigan.errors import UserError
+from minigan.optim import Adam
+from minigan.tensor import Tensor, no_grad
+
+METRICS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
+SHOW_EVERY = 50  # steps between two looks at the losses
+
+
+@dataclass
+class Settings:
+    """What a user may choose about a run. None for the recipe's own value has been filled in before."""
+
+    recipe: str
+    epochs: int
+    steps: int | None  # if given, the run ends here instead of after its epochs
+    batch_size: int
+    lr_g: float
+    lr_d: float
+    d_steps: int  # updates of D in each step
+    d_steps_epochs: int | None  # for the first so many epochs only
+    loss: str
+    seed: int
+    dataset: str
+    checkpoint_every: int  # epochs
+    checkpoint_steps: int | None
+    sample_every: int | None  # steps; None: as the recipe says
+
+
+# What a resumed run may change; every other setting decides the digits.
+FREE_SETTINGS = ("epochs", "steps", "checkpoint_every", "checkpoint_steps", "sample_every")
+
+
+def default_settings(recipe, /, **chosen):
+    """The Settings of a Recipe, with the values in `chosen` that are not None in place of its own."""
+    own = dict(
+        recipe=recipe.name, epochs=recipe.epochs, steps=None, batch_size=recipe.batch_size, lr_g=recipe.lr_g,
+        lr_d=recipe.lr_d, d_steps=1, d_steps_epochs=None, loss="nonsaturating", seed=0, dataset="mnist",
+        checkpoint_every=recipe.checkpoint_every, checkpoint_steps=None, sample_every=None,
+    )  # fmt: skip
+    return Settings(**{**own, **{name: value for name, value in chosen.items() if value is not None}})
+
+
+def settings_of(state, path):
+    """The Settings in a checkpoint's state. Raises UserError where they are not such settings."""
+    try:
+        saved = dict(state["settings"])
+        recipe = recipes.RECIPES[saved["recipe"]]
+        settings = default_settings(recipe, **saved)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged, or of a recipe that this minigan does not have") from None
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        if not isinstance(value, field.type) or isinstance(value, bool) or (isinstance(value, (int, float)) and value < 0):
+            raise UserError(f"{path} is damaged: its setting {field.name} is {value!r:.50}")
+    return settings
+
+
+class Run:
+    """The state of a training run, from its first step or from a checkpoint."""
+
+    def __init__(self, settings, device="cpu"):
+        self.settings, self.device = settings, device
+        self.recipe = recipe = recipes.RECIPES[settings.recipe]
+        self.step, self.seconds = 0, 0.0
+        images = data.load_images(settings.dataset, recipe.splits)
+        self.dataset_hash = hashlib.sha256(images).hexdigest()
+        self.batches = data.Batches(images, settings.batch_size, settings.seed)
+        self.noise = random.Generator(settings.seed, random.NOISE)
+        self.dropout = random.Generator(settings.seed, random.DROPOUT)
+        generator, discriminator = recipes.build(recipe, settings.seed, self.dropout)
+        self.players = gan.Players(
+            generator.to(device),
+            discriminator.to(device),
+            Adam(generator.parameters(), lr=settings.lr_g, **recipe.adam),
+            Adam(discriminator.parameters(), lr=settings.lr_d, **recipe.adam),
+            recipe.criterion,
+            settings.loss,
+        )
+        self.play = gan.simultaneous_step if recipe.simultaneous else gan.alternating_step
+        fixed = random.Generator(settings.seed, random.FIXED_LATENTS)
+        self.fixed_latents = fixed.normal((recipe.samples, *recipe.latent_shape))
+
+    @property
+    def last_step(self):
+        """The number of steps after which the run is complete."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        return self.settings.epochs * self.batches.per_epoch
+
+    @property
+    def epoch(self):
+        """The epoch of the next step, from 1."""
+        return self.step // self.batches.per_epoch + 1
+
+    def advance(self):
+        """Takes one step; returns its row of metrics.csv, as numbers."""
+        start, epoch = time.perf_counter(), self.epoch
+        real = self.batches.batch(self.step)
+        only_early = self.settings.d_steps_epochs
+        d_steps = self.settings.d_steps if only_early is None or epoch <= only_early else 1
+        shape = (len(real), *self.recipe.latent_shape)
+        latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
+        outcome = self.play(self.players, Tensor(backend.to_device(real, self.device)), latents)
+        real_score, fake_score = (self._probability(t) for t in (outcome.real, outcome.fake))
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+        losses = (outcome.loss_d.item(), outcome.loss_g.item())
+        return (self.step, epoch, *losses, real_score, fake_score, self.seconds)
+
+    def _probability(self, output):
+        """The mean of D's output as a probability."""
+        with no_grad():
+            return (output.sigmoid() if self.recipe.returns_logits else output).mean().item()
+
+    def samples(self):
+        """Images of the fixed latents: uint8 (samples, 28, 28), drawn in the mode the recipe says.
+
+        Train mode moves the running statistics, as in the paper's notebook. But a sample drawn only
+        because the run ends here must leave no trace: continued later, it has the bits of a longer run.
+        """
+        generator = self.players.generator
+        before = None if self.wants_sample() else {name: a.copy() for name, a in generator.state_dict().items()}
+        images = generate(generator.train(self.recipe.sample_in_train_mode), self.fixed_latents, self.device)
+        if before is not None:
+            generator.load_state_dict(before)
+        generator.train()
+        return images
+
+    def wants_sample(self):
+        """Whether the step just taken is one after which samples are drawn."""
+        every = self.settings.sample_every or self.recipe.sample_every_steps
+        if every:
+            return self.step % every == 0
+        epoch, rest = divmod(self.step, self.batches.per_epoch)
+        return rest == 0 and (epoch == 1 or epoch % self.recipe.sample_every_epochs == 0)
+
+    def wants_checkpoint(self):
+        """Whether the step just taken is one after which the state is saved."""
+        by_epoch = self.step % (self.settings.checkpoint_every * self.batches.per_epoch) == 0
+        return by_epoch or bool(self.settings.checkpoint_steps and self.step % self.settings.checkpoint_steps == 0)
+
+    def state(self):
+        """All that decides the steps to come, in plain containers and arrays."""
+        players = self.players
+        return {
+            "recipe": self.recipe.name,
+            "settings": asdict(self.settings),
+            "dataset": self.dataset_hash,
+            "step": self.step,
+            "seconds": self.seconds,
+            "generator": players.generator.state_dict(),
+            "discriminator": players.discriminator.state_dict(),
+            "optimizer_g": players.optimizer_g.state_dict(),
+            "optimizer_d": players.optimizer_d.state_dict(),
+            "draws": {"noise": self.noise.draw, "dropout": self.dropout.draw},
+            "environment": {"device": self.device, "threads": thread_count()},
+        }
+
+    def restore(self, state, path):
+        """Takes over a checkpoint's state. Raises UserError where it is of another run or damaged."""
+        if state.get("dataset") != self.dataset_hash:
+            raise UserError(f"{path} was trained on other images than --dataset {self.settings.dataset} now holds")
+        try:
+            players = self.players
+            players.generator.load_state_dict(state["generator"])
+            players.discriminator.load_state_dict(state["discriminator"])
+            players.optimizer_g.load_state_dict(state["optimizer_g"])
+            players.optimizer_d.load_state_dict(state["optimizer_d"])
+            for optimizer, lr in ((players.optimizer_g, "lr_g"), (players.optimizer_d, "lr_d")):
+                optimizer.settings["lr"] = getattr(self.settings, lr)
+            self.noise.draw, self.dropout.draw = int(state["draws"]["noise"]), int(state["draws"]["dropout"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            if min(self.step, self.noise.draw, self.dropout.draw) < 0:
+                raise ValueError("a negative count")
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
+
+
+def generate(generator, latents, device="cpu", batch_size=64):
+    """Images of an array of latents: uint8 (N, 28, 28) on the CPU, in the generator's present mode.
+
+    A generator in train mode sees all latents as one batch, whose statistics it normalises by.
+    """
+    size = len(latents) if generator.training else batch_size
+    images = []
+    with no_grad():
+        for start in range(0, len(latents), size):
+            batch = Tensor(backend.to_device(latents[start : start + size], device))
+            images.append(data.to_pixels(generator(batch).numpy()[:, 0]))
+    return np.concatenate(images)
+
+
+def thread_count():
+    """The threads that CPU kernels use now."""
+    import numba
+
+    return numba.get_num_threads()
+
+
+class RunFolder:
+    """Where a run writes. `create` refuses a folder that holds a run; `reopen` continues one."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
+        self.samples, self.config = self.path / "samples", self.path / "config.json"
+
+    def create(self, settings):
+        """Makes the folder. Raises UserError if it holds a run already or cannot be written."""
+        if self.checkpoint.exists() or self.metrics.exists() or self.config.exists():
+            raise UserError(f"--out {self.path} already holds a run: add --resume to continue it, or choose another --out")
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self._write_config(settings)
+            self._rows = open(self.metrics, "w", newline="")
+        except OSError as error:
+            raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer.writerow(METRICS)
+
+    def reopen(self, settings, step):
+        """Opens the metrics for the rows after `step`, dropping those already there."""
+        try:
+            self.samples.mkdir(exist_ok=True)
+            kept = [",".join(METRICS)]
+            if self.metrics.exists():
+                with open(self.metrics) as rows:
+                    next(rows, None)
+                    kept += [row.rstrip("\n") for _, row in zip(range(step), rows)]
+            checkpoint.write_atomically(self.metrics, ("\n".join(kept) + "\n").encode())
+            self._write_config(settings)
+            self._rows = open(self.metrics, "a", newline="")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+
+    def _write_config(self, settings):
+        config = {**asdict(settings), "environment": environment()}
+        checkpoint.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
+
+    def write_row(self, row):
+        """One step's metrics. Floats keep nine digits: enough to tell any two float32 apart."""
+        self._writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
+
+    def save(self, run):
+        """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
+        self._rows.flush()
+        os.fsync(self._rows.fileno())
+        checkpoint.save(self.checkpoint, run.state())
+
+    def write_sample(self, run):
+        """The picture of the run's fixed latents now."""
+        plots.save_grid(self.samples / f"step_{run.step:06d}.png", run.samples())
+
+    def write_pictures(self, run):
+        """The loss curves and the animation of all that has been written so far."""
+        self._rows.flush()
+        columns = np.atleast_2d(np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3)))
+        if columns.size:
+            plots.save_losses(self.path / "losses.png", *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
+        plots.save_animation(self.path / "evolution.gif", sorted(self.samples.glob("step_*.png")))
+
+    def close(self):
+        """Closes the metrics file."""
+        self._rows.close()
+
+
+def environment():
+    """What the numbers of a run depend on besides its settings."""
+    import numba
+
+    from minigan import __version__
+
+    return {
+        "minigan": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "machine": platform.machine(),
+        "threads": thread_count(),
+    }
+
+
+class StopSignals:
+    """While active, Ctrl-C and SIGTERM are noted in `.received` instead of ending the process in mid-step."""
+
+    def __enter__(self):
+        self.received = None
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number, frame):
+        self.received = number
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def train(run, folder, quiet=False):
+    """Runs to the last step. Returns the number of the signal that stopped it early, or None.
+
+    On a signal the step is finished and the state saved first.
+    """
+    bar = tqdm(
+        total=run.last_step, initial=run.step, unit="step", disable=quiet, dynamic_ncols=True,
+        mininterval=0.2 if os.isatty(2) else 15,
+    )  # fmt: skip
+    with StopSignals() as stop, bar:
+        while run.step < run.last_step and not stop.received:
+            row = run.advance()
+            if run.wants_sample() or run.step == run.last_step:
+                folder.write_sample(run)
+            folder.write_row(row)
+            if run.wants_checkpoint() or run.step == run.last_step:
+                folder.save(run)
+            if not quiet:
+                bar.update()
+                if run.step % SHOW_EVERY == 0 or run.step == run.last_step:
+                    rate = (run.step - bar.initial) * run.settings.batch_size / bar.format_dict["elapsed"]
+                    bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
+        if stop.received and run.step < run.last_step:
+            folder.save(run)
+    folder.write_pictures(run)
+    folder.close()
+    return stop.received if run.step < run.last_step else None
