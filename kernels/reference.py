@@ -99,14 +99,15 @@ def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, ou
 
 
 def leaky_relu(x, slope, out):
-    """out = x where x > 0, else slope * x (Maas et al. 2013); slope 0 is ReLU."""
-    out[...] = np.where(x > 0, x, x * x.dtype.type(slope))
+    """out = x where x > 0, else slope * x (Maas et al. 2013); slope 0 is ReLU, which is 0 even at -inf."""
+    below = x * x.dtype.type(slope) if slope else np.where(np.isnan(x), x, 0)
+    out[...] = np.where(x > 0, x, below)
     return out
 
 
 def leaky_relu_backward(g, x, slope, out):
     """out = g where x > 0, else slope * g."""
-    out[...] = np.where(x > 0, g, g * g.dtype.type(slope))
+    out[...] = np.where(x > 0, g, g * g.dtype.type(slope) if slope else 0)
     return out
 
 

@@ -34,6 +34,11 @@ def empty(shape, like):
     return _cupy().empty(shape, like.dtype)
 
 
+def contiguous(array):
+    """The array in C order, of the same shape (NumPy's function of that name turns 0-d into 1-d)."""
+    return array if array.flags.c_contiguous else array_module(device_of(array)).ascontiguousarray(array)
+
+
 def to_device(array, device):
     """The array itself where it is there already, else a copy on "cpu" or "gpu"."""
     if device_of(array) == device:

@@ -93,7 +93,7 @@ def save(path, state):
 def write_atomically(path, content):
     """Bytes to a temporary file beside `path`, synced to the disk, then renamed over it."""
     path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
     try:
         with open(temporary, "wb") as file:
             file.write(content)

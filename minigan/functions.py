@@ -4,11 +4,13 @@ Each fused op has a fast gradient on arrays, and a `reference` made of primitive
 differentiates when gradients of gradients are wanted (see `FusedOp`).
 """
 
+import math
+
 import numpy as np
 
 from minigan import backend
 from minigan.errors import ShapeError
-from minigan.tensor import FusedOp, where
+from minigan.tensor import FusedOp, Op, where
 
 
 class LeakyReLU(FusedOp):
@@ -18,49 +20,57 @@ class LeakyReLU(FusedOp):
         self.slope = slope
 
     def forward(self, x):
-        x = np.ascontiguousarray(x)
+        x = backend.contiguous(x)
         return backend.kernels(x).leaky_relu(x, self.slope, backend.empty(x.shape, x))
 
     def arrays_vjp(self, needs, g, out, x):
-        x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
+        x, g = backend.contiguous(x), backend.contiguous(g)
         return (backend.kernels(x).leaky_relu_backward(g, x, self.slope, backend.empty(x.shape, x)),)
 
     def reference(self, x):
-        return where(x > 0, x, x * self.slope)
+        return where(x > 0, x, x * self.slope if self.slope else 0)  # 0, not 0 * x: x may be infinite
 
 
 class BatchNorm(FusedOp):
-    """Each channel of x (N, C, S) to mean 0 and variance 1, times weight (C,), plus bias (C,).
+    """Each channel of x (N, C, ...) to mean 0 and variance 1, times weight (C,), plus bias (C,).
 
     Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1. After the call, `mean` and `var`
-    hold the channels' statistics (C,), the variance divided by N * S.
+    hold the channels' statistics (C,), the variance divided by the number of values.
     """
 
     def __init__(self, eps):
         self.eps = eps
 
     def forward(self, x, weight, bias):
-        x = np.ascontiguousarray(x)
+        flat = _by_channel(x)
         self.mean, self.var = backend.empty(weight.shape, x), backend.empty(weight.shape, x)
-        out = backend.empty(x.shape, x)
-        return backend.kernels(x).batch_norm(x, weight, bias, self.eps, self.mean, self.var, out)
+        out = backend.empty(flat.shape, x)
+        backend.kernels(x).batch_norm(flat, weight, bias, self.eps, self.mean, self.var, out)
+        return out.reshape(x.shape)
 
     def arrays_vjp(self, needs, g, out, x, weight, bias):
-        x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
+        flat = _by_channel(x)
         grad_weight, grad_bias = backend.empty(weight.shape, x), backend.empty(weight.shape, x)
-        grad_x = backend.kernels(x).batch_norm_backward(
-            g, x, weight, self.eps, self.mean, self.var, grad_weight, grad_bias, backend.empty(x.shape, x)
+        grad_x = backend.empty(flat.shape, x)
+        backend.kernels(x).batch_norm_backward(
+            _by_channel(g), flat, weight, self.eps, self.mean, self.var, grad_weight, grad_bias, grad_x
         )
-        return grad_x, grad_weight, grad_bias
+        return grad_x.reshape(x.shape), grad_weight, grad_bias
 
     def reference(self, x, weight, bias):
-        centred = x - x.mean((0, 2), keepdim=True)  # (N, C, S)
-        variance = (centred * centred).mean((0, 2), keepdim=True)  # (1, C, 1)
-        weight, bias = weight.reshape(1, -1, 1), bias.reshape(1, -1, 1)  # (1, C, 1)
-        return centred / (variance + self.eps).sqrt() * weight + bias
+        others = (0, *range(2, x.ndim))
+        centred = x - x.mean(others, keepdim=True)  # (N, C, ...)
+        variance = (centred * centred).mean(others, keepdim=True)  # (1, C, 1, ...)
+        along = (1, -1) + (1,) * (x.ndim - 2)
+        return centred / (variance + self.eps).sqrt() * weight.reshape(along) + bias.reshape(along)
 
 
-class BinaryCrossEntropy(FusedOp):
+def _by_channel(x):
+    """x (N, C, ...) as a contiguous array (N, C, S)."""
+    return backend.contiguous(x).reshape(x.shape[0], x.shape[1], -1)
+
+
+class BinaryCrossEntropy(Op):
     """-(y log p + (1 - y) log(1 - p)) for each element, as PyTorch's BCELoss.
 
     Its clamps: the logarithms are not less than -100, and p (1 - p) in the gradient not less than
@@ -71,22 +81,15 @@ class BinaryCrossEntropy(FusedOp):
         log_p, log_rest = self._logs(p)
         return -(y * log_p + (1 - y) * log_rest)
 
-    def arrays_vjp(self, needs, g, out, p, y):
-        grad_p = g * (p - y) / np.maximum(p * (1 - p), p.dtype.type(1e-12)) if needs[0] else None
-        grad_y = None
-        if needs[1]:
-            log_p, log_rest = self._logs(p)
-            grad_y = g * (log_rest - log_p)
+    def vjp(self, needs, g, out, p, y):
+        grad_p = g * (p - y) / (p * (1 - p)).clamp(min=1e-12) if needs[0] else None
+        grad_y = g * ((1 - p).log().clamp(min=-100) - p.log().clamp(min=-100)) if needs[1] else None
         return grad_p, grad_y
-
-    def reference(self, p, y):
-        log_p, log_rest = p.log().clamp(min=-100), (1 - p).log().clamp(min=-100)
-        return -(y * log_p + (1 - y) * log_rest)
 
     @staticmethod
     def _logs(p):
         with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
-            return np.maximum(np.log(p), p.dtype.type(-100)), np.maximum(np.log(1 - p), p.dtype.type(-100))
+            return np.maximum(np.log(p), p.dtype.type(-100)), np.maximum(np.log1p(-p), p.dtype.type(-100))
 
 
 class BinaryCrossEntropyWithLogits(FusedOp):
@@ -99,7 +102,7 @@ class BinaryCrossEntropyWithLogits(FusedOp):
     def arrays_vjp(self, needs, g, out, z, y):
         grad_z = None
         if needs[0]:
-            z = np.ascontiguousarray(z)
+            z = backend.contiguous(z)
             grad_z = g * (backend.kernels(z).sigmoid(z, backend.empty(z.shape, z)) - y)
         return grad_z, -g * z if needs[1] else None
 
@@ -129,20 +132,20 @@ def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, e
         raise ShapeError(
             f"input {x.shape} does not have the {weight.shape[0]} channels, in dimension 1, that this layer normalises"
         )
-    flat = x.reshape(x.shape[0], x.shape[1], -1)  # (N, C, S)
     if not training:
+        along = (1, -1) + (1,) * (x.ndim - 2)
         inverse_std = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
-        scale = (weight * inverse_std).reshape(1, -1, 1)  # (1, C, 1)
-        shift = (bias - weight * (inverse_std * running_mean)).reshape(1, -1, 1)  # (1, C, 1)
-        return (flat * scale + shift).reshape(x.shape)
-    count = flat.shape[0] * flat.shape[2]
+        scale = (weight * inverse_std).reshape(along)  # (1, C, 1, ...)
+        shift = (bias - weight * (inverse_std * running_mean)).reshape(along)  # (1, C, 1, ...)
+        return x * scale + shift
+    count = math.prod(x.shape) // x.shape[1]
     if count < 2:
         raise ShapeError(f"input {x.shape} has one value per channel: a batch to train on needs at least two")
     op = BatchNorm(eps)
-    out = op(flat, weight, bias)
+    out = op(x, weight, bias)
     running_mean += momentum * (op.mean - running_mean)
     running_var += momentum * (op.var * (count / (count - 1)) - running_var)
-    return out.reshape(x.shape)
+    return out
 
 
 def dropout(x, p, generator):
@@ -171,9 +174,14 @@ def mse_loss(input, target, reduction="mean"):
 
 
 def cross_entropy(input, target, reduction="mean"):
-    """-log softmax(input)[target] for logits (N, C) and class numbers (N,), reduced."""
+    """-log softmax(input)[target] for logits (N, C) and class numbers (N,), reduced.
+
+    Raises ShapeError where the shapes are others, ValueError for a class that has no logit.
+    """
     if input.ndim != 2 or target.shape != input.shape[:1]:
         raise ShapeError(f"cross entropy takes logits (N, C) and classes (N,), not {input.shape} and {target.shape}")
+    if ((target.data < 0) | (target.data >= input.shape[1])).any():
+        raise ValueError(f"a class is a number from 0 to {input.shape[1] - 1}, the columns of the logits {input.shape}")
     rows = backend.array_module(input.device).arange(input.shape[0])
     return _reduce(input.logsumexp(1) - input[rows, target.data], reduction)
 

@@ -359,7 +359,7 @@ class Unflatten(Module):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, x):
-        if x.shape[self.dim] != math.prod(self.unflattened_size):
+        if -1 not in self.unflattened_size and x.shape[self.dim] != math.prod(self.unflattened_size):
             raise ShapeError(f"dimension {self.dim} of {x.shape} cannot be split into {self.unflattened_size}")
         dim = self.dim % x.ndim
         return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])

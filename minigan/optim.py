@@ -19,6 +19,8 @@ class Optimizer:
             raise ValueError("the optimizer was given no parameters")
         if settings["lr"] < 0:
             raise ValueError(f"the learning rate must not be negative: {settings['lr']}")
+        for parameter in self.params:
+            parameter.data = backend.contiguous(parameter.data)  # updates in place go over flat memory
         self.settings = settings  # what PyTorch keeps in param_groups[0]
         self.state = {}  # {position: {name: array or number}}
 
@@ -58,10 +60,10 @@ class Optimizer:
                 if name == "step":
                     state[name] = int(value)
                     continue
-                value = np.asarray(value)
+                value = np.asarray(value).astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
                     raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
-                state[name] = backend.to_device(value.astype(parameter.dtype), backend.device_of(parameter))
+                state[name] = backend.to_device(value, backend.device_of(parameter))
             loaded[int(position)] = state
         self.settings = {name: group.get(name, value) for name, value in self.settings.items()}
         self.state = loaded

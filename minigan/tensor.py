@@ -8,6 +8,7 @@ Built on NumPy (or CuPy) arrays alone; convolution, batch normalisation and loss
 
 import contextlib
 import itertools
+import operator
 
 import numpy as np
 
@@ -79,8 +80,11 @@ class Op:
         if _checking and data.dtype.kind == "f" and not backend.array_module(out.device).isfinite(data).all():
             given = ", ".join(f"{t.dtype}{t.shape}" for t in inputs)
             raise FloatingPointError(f"{type(self).__name__}({given}) made a NaN or an infinity")
-        if _recording and any(t.requires_grad for t in inputs):
-            out.requires_grad, out.op, out.inputs = True, self, inputs
+        if _recording:
+            for t in inputs:
+                if t.requires_grad:
+                    out.requires_grad, out.op, out.inputs = True, self, inputs
+                    break
         return out
 
 
@@ -171,11 +175,11 @@ def _path(outputs, inputs):
             seen.add(id(t))
             ancestors.append(t)
             stack.extend(t.inputs)
-    ancestors.sort(key=lambda t: t.order)
+    ancestors.sort(key=operator.attrgetter("order"))
     on_path = {id(t) for t in inputs}
     path = []
     for t in ancestors:
-        if id(t) in on_path or any(id(i) in on_path for i in t.inputs):
+        if id(t) in on_path or not on_path.isdisjoint(map(id, t.inputs)):
             on_path.add(id(t))
             path.append(t)
     return path[::-1], on_path
@@ -377,7 +381,9 @@ class Tensor:
 
     def mean(self, dim=None, keepdim=False):
         """The mean over dim."""
-        return self.sum(dim, keepdim) * (1 / self._count(dim))
+        dims = _dims(dim, self.ndim)
+        out = Mean(dims)(self)
+        return out if keepdim else out.reshape([n for d, n in enumerate(self.shape) if d not in dims])
 
     def var(self, dim=None, correction=1, keepdim=False):
         """The variance over dim, divided by the count less `correction`."""
@@ -596,7 +602,7 @@ class Sigmoid(Op):
     """1 / (1 + exp(-a)), stable."""
 
     def forward(self, a):
-        a = np.ascontiguousarray(a)
+        a = backend.contiguous(a)
         return backend.kernels(a).sigmoid(a, backend.empty(a.shape, a))
 
     def vjp(self, needs, g, out, a):
@@ -661,6 +667,19 @@ class Sum(Op):
 
     def vjp(self, needs, g, out, a):
         return (g.expand(a.shape),)
+
+
+class Mean(Op):
+    """The mean over dims, which stay with length 1."""
+
+    def __init__(self, dims):
+        self.dims = dims
+
+    def forward(self, a):
+        return a.mean(axis=self.dims, keepdims=True)
+
+    def vjp(self, needs, g, out, a):
+        return ((g * (out.data.size / a.data.size)).expand(a.shape),)
 
 
 class Expand(Op):

@@ -53,7 +53,7 @@ def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
     device = backend.select_device(arguments.device)
-    _set_threads(arguments.threads)
+    training.set_threads(arguments.threads)
     run, folder = _resume(arguments, device) if arguments.resume else _start(arguments, device)
     if run.step >= run.last_step:
         raise UserError(
@@ -70,15 +70,6 @@ def main(argv=None):
         return 128 + stopped_by
     say(f"Draw more: python -m minigan.sample {folder.checkpoint} --out grid.png")
     return 0
-
-
-def _set_threads(threads):
-    import numba
-
-    available = numba.config.NUMBA_NUM_THREADS
-    if threads is not None and threads > available:
-        raise UserError(f"--threads {threads}: this machine offers {available}")
-    numba.set_num_threads(threads or available)
 
 
 def _chosen(arguments):

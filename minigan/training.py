@@ -218,6 +218,16 @@ def thread_count():
     return numba.get_num_threads()
 
 
+def set_threads(count=None):
+    """Gives CPU kernels `count` threads, or all there are. Raises UserError for more than there are."""
+    import numba
+
+    available = numba.config.NUMBA_NUM_THREADS
+    if count is not None and count > available:
+        raise UserError(f"--threads {count}: this machine offers {available}")
+    numba.set_num_threads(count or available)
+
+
 class RunFolder:
     """Where a run writes. `create` refuses a folder that holds a run; `reopen` continues one."""
 
@@ -328,6 +338,8 @@ def train(run, folder, quiet=False):
         mininterval=0.2 if os.isatty(2) else 15,
     )  # fmt: skip
     with StopSignals() as stop, bar:
+        if run.step == 0:
+            folder.save(run)  # from now on --resume always finds something
         while run.step < run.last_step and not stop.received:
             row = run.advance()
             if run.wants_sample() or run.step == run.last_step:

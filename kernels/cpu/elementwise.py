@@ -45,12 +45,14 @@ def _both(function):
 
 def _leaky_relu_loop(x, slope, out):
     for i in prange(x.size):
-        out[i] = x[i] if x[i] > 0 else slope * x[i]
+        below = x[i] if slope or x[i] != x[i] else x.dtype.type(0)  # 0 * -inf would be NaN; a NaN must stay one
+        out[i] = x[i] if x[i] > 0 else slope * below
 
 
 def _leaky_relu_backward_loop(g, x, slope, out):
     for i in prange(x.size):
-        out[i] = g[i] if x[i] > 0 else slope * g[i]
+        below = g[i] if slope else x.dtype.type(0)
+        out[i] = g[i] if x[i] > 0 else slope * below
 
 
 def _adam_loop(

@@ -1,0 +1,47 @@
+"""What several test files share: a tiny data set, and commands run as a user runs them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from minigan import data
+
+settings.register_profile("minigan", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("minigan")
+
+
+def write_idx(path, array):
+    """Writes a uint8 array as an IDX file."""
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    path.write_bytes(header + array.tobytes())
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory):
+    """A folder with the first 64 training and 16 test images of MNIST, and their labels."""
+    folder = tmp_path_factory.mktemp("small")
+    for split, count in (("train", 64), ("t10k", 16)):
+        write_idx(folder / f"{split}-images-idx3-ubyte", data.load_images("mnist", (split,))[:count])
+        write_idx(folder / f"{split}-labels-idx1-ubyte", data.load_labels("mnist", (split,))[:count])
+    return folder
+
+
+def run_command(module, *arguments, cwd=None, timeout=120):
+    """Runs `python -m module arguments`; returns the finished process with its output as text."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=cwd, timeout=timeout, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "error::RuntimeWarning"},
+    )  # fmt: skip
+
+
+def assert_refused(process, *words):
+    """The command ended with one clear line that contains the words, and exit code 2."""
+    lines = [line for line in process.stderr.splitlines() if "compiling the CPU kernels" not in line]
+    assert process.returncode == 2, process.stderr
+    assert len(lines) == 1 and "Traceback" not in process.stderr, process.stderr
+    for word in words:
+        assert word in lines[0]

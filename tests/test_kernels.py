@@ -1,0 +1,490 @@
+"""Every CPU kernel against its definition in `minigan.kernels.reference`, over drawn shapes and the papers' own.
+
+Outputs start as NaN, so an element that a kernel forgets to write is seen; the definitions themselves are
+checked against plain loops and against the published vectors of Philox4x32-10.
+"""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigan import kernels
+from minigan.kernels import cpu, pool, reference
+from minigan.kernels.cpu import convolution
+
+DTYPES = [np.float32, np.float64]
+TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
+
+drawn = settings(max_examples=40, deadline=None)
+dtypes = st.sampled_from(DTYPES)
+
+
+def normals(shape, dtype, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
+
+
+def unwritten(shape, dtype):
+    return np.full(shape, np.nan, dtype)
+
+
+# --- the convolution triple
+
+
+@st.composite
+def convolutions(draw):
+    """(x shape, weight shape, y shape, stride, padding, dilation) that fit each other."""
+    batch, channels, filters = draw(st.integers(1, 9)), draw(st.integers(1, 5)), draw(st.integers(1, 20))
+    padding = draw(st.tuples(*[st.integers(0, 3)] * 4))  # (left, right, top, bottom)
+    kernel, stride, dilation, size, out = [], [], [], [], []
+    for before, after in (padding[2:], padding[:2]):
+        taps, step, spread = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        span = spread * (taps - 1) + 1
+        length = draw(st.integers(max(1, span - before - after), max(1, span - before - after) + 12))
+        kernel.append(taps), stride.append(step), dilation.append(spread), size.append(length)
+        out.append((length + before + after - span) // step + 1)
+    shapes = (batch, channels, *size), (filters, channels, *kernel), (batch, filters, *out)
+    return *shapes, tuple(stride), padding, tuple(dilation)
+
+
+def convolution_of(x, w, y, stride, padding, dilation=1):
+    return x, w, y, (stride, stride), padding, (dilation, dilation)
+
+
+SAME = (1, 2, 1, 2)
+LARGE = {
+    "several panels of columns": convolution_of((3, 2, 20, 21), (5, 2, 3, 3), (3, 5, 18, 19), 1, (0,) * 4),
+    "more than 512 filters": convolution_of((2, 3, 5, 5), (1030, 3, 3, 3), (2, 1030, 3, 3), 1, (0,) * 4),
+    "a depth above 1024": convolution_of((2, 130, 7, 7), (9, 130, 3, 3), (2, 9, 7, 7), 1, (1,) * 4),
+    "more than 1024 pixels": convolution_of((2, 2, 36, 37), (3, 2, 3, 3), (2, 3, 36, 37), 1, (1,) * 4),
+    "large scratch": convolution_of((2, 40, 40, 40), (3, 40, 5, 5), (2, 3, 20, 20), 2, SAME),
+}
+REAL = {
+    "chaudhary2024 g.0": convolution_of((4, 112, 4, 4), (100, 112, 4, 4), (4, 100, 1, 1), 1, (0,) * 4),
+    "chaudhary2024 g.3": convolution_of((4, 56, 8, 8), (112, 56, 4, 4), (4, 112, 4, 4), 2, (1,) * 4),
+    "chaudhary2024 g.6": convolution_of((4, 28, 14, 14), (56, 28, 4, 4), (4, 56, 8, 8), 2, (2,) * 4),
+    "chaudhary2024 g.9": convolution_of((4, 1, 28, 28), (28, 1, 4, 4), (4, 28, 14, 14), 2, (1,) * 4),
+    "chaudhary2024 d.8": convolution_of((4, 112, 4, 4), (1, 112, 4, 4), (4, 1, 1, 1), 1, (0,) * 4),
+    "jeganathan2025 g.0": convolution_of((100, 100, 1, 1), (12544, 100, 1, 1), (100, 12544, 1, 1), 1, (0,) * 4),
+    "jeganathan2025 g.4": convolution_of((100, 128, 7, 7), (256, 128, 5, 5), (100, 256, 7, 7), 1, (2,) * 4),
+    "jeganathan2025 g.7": convolution_of((100, 64, 14, 14), (128, 64, 5, 5), (100, 128, 7, 7), 2, SAME),
+    "jeganathan2025 g.10": convolution_of((100, 1, 28, 28), (64, 1, 5, 5), (100, 64, 14, 14), 2, SAME),
+    "jeganathan2025 d.7": convolution_of((100, 6272, 1, 1), (1, 6272, 1, 1), (100, 1, 1, 1), 1, (0,) * 4),
+}  # a discriminator's other convolutions have the shapes of its generator's, transposed
+
+
+def triple(kernel_set, x, w, y, *geometry):
+    """(C(x, w), T(y, w), G(x, y)) by a set of kernels."""
+    results = (
+        kernel_set.conv2d(x, w, *geometry, unwritten(y.shape, y.dtype)),
+        kernel_set.conv_transpose2d(y, w, *geometry, unwritten(x.shape, x.dtype)),
+        kernel_set.conv2d_weight(x, y, *geometry, unwritten(w.shape, w.dtype)),
+    )
+    assert all(result.dtype == x.dtype for result in results)
+    return results
+
+
+def operands(case, dtype):
+    return *(normals(shape, dtype, seed) for seed, shape in enumerate(case[:3])), *case[3:]
+
+
+def assert_triples_agree(case, dtype):
+    x, w, y, *geometry = operands(case, dtype)
+    expected = triple(reference, x, w, y, *geometry)
+    sums_of_sizes = triple(reference, abs(x), abs(w), abs(y), *geometry)  # what rounding errors are proportional to
+    for name, e, size, found in zip("CTG", expected, sums_of_sizes, triple(cpu, x, w, y, *geometry)):
+        assert (abs(found - e) <= TOLERANCE[dtype] * size).all(), name
+
+
+@drawn
+@given(convolutions(), dtypes)
+def test_convolutions_equal_their_definitions(case, dtype):
+    assert_triples_agree(case, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", LARGE.values(), ids=LARGE)
+def test_convolutions_of_several_blocks_equal_their_definitions(case, dtype):
+    assert_triples_agree(case, dtype)
+
+
+@pytest.mark.parametrize("case", REAL.values(), ids=REAL)
+def test_convolutions_of_the_recipes_equal_their_definitions(case):
+    assert_triples_agree(case, np.float32)
+
+
+@drawn
+@given(convolutions(), dtypes)
+def test_the_convolutions_are_each_others_adjoints(case, dtype):
+    x, w, y, *geometry = operands(case, dtype)
+    pairs = list(zip(triple(cpu, x, w, y, *geometry), (y, x, w)))  # (C, y), (T, x), (G, w)
+    products = [np.vdot(a.astype(np.float64), b) for a, b in pairs]
+    size = max(np.linalg.norm(a) * np.linalg.norm(b) for a, b in pairs)
+    assert np.ptp(products) <= TOLERANCE[dtype] * size
+
+
+def test_the_reference_convolution_is_the_sum_in_its_docstring():
+    x, w = normals((2, 3, 6, 7), np.float64), normals((4, 3, 2, 3), np.float64)
+    stride, (left, right, top, bottom), dilation = (2, 1), (1, 2, 0, 3), (2, 3)
+    expected = np.zeros((2, 4, 4, 4))
+    for n, k, p, q, c, i, j in np.ndindex(2, 4, 4, 4, 3, 2, 3):
+        h, v = p * stride[0] + i * dilation[0] - top, q * stride[1] + j * dilation[1] - left
+        if 0 <= h < 6 and 0 <= v < 7:
+            expected[n, k, p, q] += x[n, c, h, v] * w[k, c, i, j]
+    found = reference.conv2d(x, w, stride, (left, right, top, bottom), dilation, np.empty_like(expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@drawn
+@given(convolutions())
+def test_the_reference_convolutions_are_each_others_adjoints(case):
+    x, w, y, *geometry = operands(case, np.float64)
+    pairs = list(zip(triple(reference, x, w, y, *geometry), (y, x, w)))
+    size = max(np.linalg.norm(a) * np.linalg.norm(b) for a, b in pairs)
+    assert np.ptp([np.vdot(a, b) for a, b in pairs]) <= 1e-13 * size
+
+
+@given(convolutions())
+@settings(max_examples=15, deadline=None)
+def test_convolutions_take_arrays_of_any_layout(case):
+    x, w, y, *geometry = operands(case, np.float64)
+    views = [np.asfortranarray(array) for array in (x, w, y)]
+    for a, b in zip(triple(cpu, x, w, y, *geometry), triple(cpu, *views, *geometry)):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", [LARGE["large scratch"], REAL["chaudhary2024 g.6"]], ids=["large", "chaudhary2024"])
+def test_convolutions_read_nothing_left_in_reused_memory(case):
+    x, w, y, *geometry = operands(case, np.float32)
+    expected = triple(cpu, x, w, y, *geometry)
+    pool.clear()
+    sizes = [tuple(n + more for n, more in zip(x.shape[2:], extra)) for extra in np.ndindex(5, 5)]
+    frames = [pool.empty((*x.shape[:2], *size)) for size in sizes]
+    for frame in frames:
+        frame[...] = np.nan
+    del frames, frame
+    for a, b in zip(expected, triple(cpu, x, w, y, *geometry)):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- batch normalisation
+
+
+@drawn
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 60), dtypes, st.sampled_from([1e-5, 1e-3]))
+def test_batch_norm_equals_its_definition(batch, channels, pixels, dtype, eps):
+    assert_batch_norms_agree((batch, channels, pixels + 4), dtype, eps)
+
+
+@pytest.mark.parametrize("shape", [(4, 112, 16), (4, 28, 196), (100, 12544, 1), (100, 128, 49), (100, 64, 196)])
+def test_batch_norm_of_the_recipes_equals_its_definition(shape):
+    assert_batch_norms_agree(shape, np.float32, 1e-3)
+
+
+def batch_norms(kernel_set, shape, dtype, eps):
+    """(out, mean, var, grad_x, grad_weight, grad_bias) of random inputs around 1."""
+    x, g = normals(shape, dtype, 0) * 2 + 1, normals(shape, dtype, 1)
+    weight, bias = normals(shape[1:2], dtype, 2), normals(shape[1:2], dtype, 3)
+    mean, var, grad_weight, grad_bias = (unwritten(shape[1:2], dtype) for _ in range(4))
+    out = kernel_set.batch_norm(x, weight, bias, eps, mean, var, unwritten(shape, dtype))
+    grad_x = kernel_set.batch_norm_backward(
+        g, x, weight, eps, mean, var, grad_weight, grad_bias, unwritten(shape, dtype)
+    )
+    return out, mean, var, grad_x, grad_weight, grad_bias
+
+
+def assert_batch_norms_agree(shape, dtype, eps):
+    tolerance = 10 * TOLERANCE[dtype]  # a channel's error grows with the ratio of its mean to its deviation
+    for found, e in zip(batch_norms(cpu, shape, dtype, eps), batch_norms(reference, shape, dtype, eps)):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, e, rtol=tolerance, atol=tolerance * abs(e).max())
+
+
+def test_batch_norm_gives_each_channel_mean_0_and_variance_1():
+    x, mean, var = normals((8, 3, 50), np.float64) * 3 + 5, np.empty(3), np.empty(3)
+    out = cpu.batch_norm(x, np.ones(3), np.zeros(3), 0.0, mean, var, np.empty_like(x))
+    np.testing.assert_allclose(out.mean((0, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(out.var((0, 2)), 1)
+    np.testing.assert_allclose(mean, x.mean((0, 2)))
+    np.testing.assert_allclose(var, x.var((0, 2)))
+
+
+# --- activations and Adam
+
+
+SIZES = st.one_of(st.integers(1, 70), st.integers(16380, 16390))  # around where the second thread joins
+
+
+@drawn
+@given(SIZES, dtypes, st.sampled_from([0.0, 0.2, 0.3]))
+def test_leaky_relu_equals_its_definition(size, dtype, slope):
+    x, g = normals((size,), dtype, 0), normals((size,), dtype, 1)
+    x[::7] = 0
+    out, expected = unwritten(size, dtype), unwritten(size, dtype)
+    np.testing.assert_array_equal(cpu.leaky_relu(x, slope, out), reference.leaky_relu(x, slope, expected))
+    np.testing.assert_array_equal(
+        cpu.leaky_relu_backward(g, x, slope, out), reference.leaky_relu_backward(g, x, slope, expected)
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sigmoid_equals_its_definition_and_keeps_tiny_values(dtype):
+    x = np.concatenate([np.linspace(-87, 87, 1001), [0, -0.0, 1e4, -1e4, np.inf, -np.inf]]).astype(dtype)
+    found = cpu.sigmoid(x, unwritten(x.shape, dtype))
+    np.testing.assert_allclose(found, reference.sigmoid(x, unwritten(x.shape, dtype)), rtol=8 * np.finfo(dtype).eps)
+    exact = 1 / (1 + np.exp(-x[:1001].astype(np.float64)))
+    np.testing.assert_allclose(found[:1001], exact, rtol=8 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(found[1001:], np.array([0.5, 0.5, 1, 0, 1, 0], dtype))
+
+
+@drawn
+@given(SIZES, dtypes, st.sampled_from([(0.5, 0.999), (0.9, 0.999)]), st.sampled_from([1e-8, 1e-3]))
+def test_adam_equals_its_definition(size, dtype, betas, eps):
+    found, expected = ([normals((size,), dtype, 9), np.zeros(size, dtype), np.zeros(size, dtype)] for _ in range(2))
+    for step in range(1, 4):
+        gradient = normals((size,), dtype, step)
+        settings = 0.01 / (1 - betas[0] ** step), *betas, np.sqrt(1 - betas[1] ** step), eps
+        for kernel_set, (parameter, first, second) in ((cpu, found), (reference, expected)):
+            kernel_set.adam(parameter, gradient, first, second, *settings)
+    for a, b in zip(found, expected):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=40 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+# --- random numbers
+
+
+@pytest.mark.parametrize(
+    "counter, key, expected",
+    [
+        ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+    ],
+)
+def test_philox_gives_the_published_vectors_of_random123(counter, key, expected):
+    counter, key, expected = ([int(word, 16) for word in words.split()] for words in (counter, key, expected))
+    np.testing.assert_array_equal(reference.philox4x32(counter, key), np.array(expected, np.uint32))
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
+def test_random_bits_reach_the_published_vector_through_seed_purpose_and_draw(kernel_set):
+    # Block 0 has counter (0, draw low, draw high, purpose): all zeros is the first of the vectors above.
+    found = kernel_set.random_bits(0, 0, 0, np.zeros(4, np.uint32))
+    assert [f"{word:08x}" for word in found] == ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]
+
+
+@drawn
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1), st.integers(1, 37), dtypes)
+def test_random_numbers_equal_their_definitions(seed, purpose, draw, size, dtype):
+    found = cpu.random_bits(seed, purpose, draw, np.zeros(size, np.uint32))
+    np.testing.assert_array_equal(found, reference.random_bits(seed, purpose, draw, np.zeros(size, np.uint32)))
+    found = cpu.uniform(seed, purpose, draw, unwritten(size, dtype))
+    np.testing.assert_array_equal(found, reference.uniform(seed, purpose, draw, unwritten(size, dtype)))
+    found = cpu.normal(seed, purpose, draw, unwritten(size, dtype))
+    np.testing.assert_array_max_ulp(found, reference.normal(seed, purpose, draw, unwritten(size, dtype)), maxulp=8)
+
+
+@pytest.mark.parametrize("kernel", ["random_bits", "uniform", "normal"])
+def test_a_shorter_draw_is_the_beginning_of_a_longer_one(kernel):
+    dtype = np.uint32 if kernel == "random_bits" else np.float32
+    long, short = (getattr(cpu, kernel)(7, 1, 2, np.zeros(size, dtype)) for size in (1001, 502))
+    np.testing.assert_array_equal(long[:502], short)
+
+
+def test_seed_purpose_and_draw_each_change_all_numbers():
+    keys = [(1, 0, 0), (2, 0, 0), (1 + 2**32, 0, 0), (1, 1, 0), (1, 0, 1), (1, 0, 2**32)]
+    words = [cpu.random_bits(*key, np.zeros(1000, np.uint32)) for key in keys]
+    assert len(np.unique(np.concatenate(words))) >= 5995  # birthdays: 6000^2 / 2^33 collisions are expected, 0.004
+
+
+def test_normals_have_the_moments_and_tails_of_a_normal_distribution():
+    n = 1_000_001
+    x = cpu.normal(3, 0, 0, np.empty(n))
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs((x**power).mean() - moment) < 4 * np.sqrt(variance / n)
+    for lag in (1, 2, 3, 4):  # words of one block, and of neighbouring ones
+        assert abs((x[lag:] * x[:-lag]).mean()) < 4 / np.sqrt(n)
+    inside = 0.6826894921370859
+    assert abs((abs(x) < 1).mean() - inside) < 4 * np.sqrt(inside * (1 - inside) / n)
+    assert 4.5 < abs(x).max() < 6.67  # sqrt(-2 ln 2^-32) is the largest there can be
+
+
+def test_uniforms_are_multiples_of_2_to_the_minus_24_below_1():
+    n = 1_000_001
+    x, exact = cpu.uniform(3, 0, 0, np.empty(n, np.float32)), cpu.uniform(3, 0, 0, np.empty(n))
+    np.testing.assert_array_equal(x, exact)
+    scaled = exact * 2**24
+    assert (scaled == np.floor(scaled)).all() and x.min() >= 0 and x.max() < 1
+    assert abs(exact.mean() - 0.5) < 4 / np.sqrt(12 * n)
+    assert abs(exact.var() - 1 / 12) < 4 / np.sqrt(180 * n)
+
+
+# --- threads
+
+
+@pytest.fixture
+def with_threads():
+    """A function that calls another with Numba's threads set to a number, as far as the machine has them."""
+    before = numba.get_num_threads()
+
+    def call(threads, function, *arguments):
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        return function(*arguments)
+
+    yield call
+    numba.set_num_threads(before)
+
+
+def assert_same_bits(first, second):
+    for a, b in zip(first, second):
+        assert a.tobytes() == b.tobytes()
+
+
+CASES = {**LARGE, "chaudhary2024 d.8": REAL["chaudhary2024 d.8"], "chaudhary2024 g.0": REAL["chaudhary2024 g.0"]}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_convolutions_give_the_same_bits_with_1_and_2_threads(case, with_threads):
+    given_ = operands(case, np.float32)
+    assert_same_bits(with_threads(1, triple, cpu, *given_), with_threads(2, triple, cpu, *given_))
+
+
+@pytest.mark.parametrize("parts", [3, 16])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_convolutions_give_the_same_bits_however_work_is_divided(case, parts, monkeypatch):
+    given_ = operands(case, np.float32)
+    expected = triple(cpu, *given_)
+    monkeypatch.setattr(convolution, "get_num_threads", lambda: parts)
+    assert_same_bits(expected, triple(cpu, *given_))
+
+
+def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads):
+    def all_kernels():
+        x, g = normals((40_000,), np.float32, 0), normals((40_000,), np.float32, 1)
+        adam = [x.copy(), g * 0, g * 0]
+        cpu.adam(adam[0], g, *adam[1:], 0.01, 0.9, 0.999, 0.03, 1e-8)
+        random = [kernel(5, 1, 2, np.empty(40_001, np.float32)) for kernel in (cpu.uniform, cpu.normal)]
+        bits = cpu.random_bits(5, 1, 2, np.empty(40_001, np.uint32))
+        activations = (
+            cpu.leaky_relu(x, 0.2, np.empty_like(x)),
+            cpu.leaky_relu_backward(g, x, 0.2, np.empty_like(x)),
+            cpu.sigmoid(x, np.empty_like(x)),
+        )
+        return *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5), *adam, *random, bits, *activations
+
+    assert_same_bits(with_threads(1, all_kernels), with_threads(2, all_kernels))
+
+
+# --- which kernels are used
+
+
+def test_use_replaces_kernels_inside_its_block_only():
+    def mine(x, out):
+        return out
+
+    with kernels.use(sigmoid=mine):
+        assert kernels.for_device("cpu").sigmoid is mine
+        assert kernels.for_device("cpu").normal is cpu.normal
+        with kernels.use("reference"):
+            assert kernels.for_device("cpu").sigmoid is reference.sigmoid
+        assert kernels.for_device("cpu").sigmoid is mine
+    assert kernels.for_device("cpu") is cpu
+    with pytest.raises(ZeroDivisionError), kernels.use("reference"):
+        1 / 0
+    assert kernels.for_device("cpu") is cpu
+
+
+def test_use_refuses_a_name_that_is_no_kernel():
+    with pytest.raises(TypeError, match="conv3d"), kernels.use(conv3d=len):
+        pass
+
+
+# --- the buffer pool
+
+SHAPE = (50, 40, 30)  # 240 kB in float32
+
+
+@pytest.fixture
+def empty_pool():
+    pool.clear()
+    yield
+    pool.clear()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_memory_is_reused_once_its_array_is_dead(empty_pool):
+    array = pool.empty(SHAPE)
+    before = address(array)
+    assert pool.held_bytes() == 0
+    del array
+    assert pool.held_bytes() == 4 * 50 * 40 * 30
+    again = pool.empty((50 * 40, 15), np.float64)  # as many bytes
+    assert address(again) == before
+    assert pool.held_bytes() == 0
+
+
+@pytest.mark.parametrize(
+    "view_of",
+    [
+        lambda a: a,
+        lambda a: a[3:5],
+        lambda a: a[7, 8, 9:10],
+        lambda a: a.T,
+        lambda a: a.reshape(-1)[10:][5:],
+        lambda a: a.view(np.uint32),
+        lambda a: np.broadcast_to(a[0, 0], (9, 30)),
+        lambda a: np.asarray(memoryview(a)),
+    ],
+)
+def test_memory_is_not_reused_while_a_view_lives(empty_pool, view_of):
+    array = pool.empty(SHAPE)
+    array[...] = 3
+    view = view_of(array)
+    kept = view.copy()
+    del array
+    others = [pool.empty(SHAPE) for _ in range(3)]
+    for other in others:
+        other[...] = -1
+        assert not np.shares_memory(other, view)
+    np.testing.assert_array_equal(view, kept)
+    before = {address(other) for other in others}
+    del view, other, others
+    assert pool.held_bytes() == 4 * 4 * 50 * 40 * 30
+    assert before < {address(array) for array in [pool.empty(SHAPE) for _ in range(4)]}
+
+
+def test_living_arrays_share_no_memory_whatever_the_order_of_deaths(empty_pool):
+    random, alive = np.random.default_rng(0), []
+    for mark in range(300):
+        if alive and random.random() < 0.5:
+            alive.pop(random.integers(len(alive)))
+        array = pool.empty([(10_000,), (100, 100), (20_000,)][random.integers(3)])
+        array[...] = mark
+        alive.append(array)
+        alive = alive[-20:]
+    for i, array in enumerate(alive):
+        assert (array == array.flat[0]).all()
+        assert not any(np.shares_memory(array, other) for other in alive[:i])
+    assert len({float(array.flat[0]) for array in alive}) == len(alive)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint32])
+@pytest.mark.parametrize("shape", [(), (0, 5), (3,), (8193,), (33, 7, 11, 13)])
+def test_an_array_is_writable_contiguous_and_as_asked(empty_pool, shape, dtype):
+    array = pool.empty(shape, dtype)
+    assert array.shape == shape and array.dtype == dtype
+    assert array.flags.writeable and array.flags.c_contiguous
+    if array.nbytes >= pool.SMALLEST:
+        assert address(array) % pool.ALIGNMENT == 0
+
+
+def test_clear_gives_waiting_memory_back(empty_pool):
+    pool.empty(SHAPE)
+    assert pool.held_bytes() > 0
+    pool.clear()
+    assert pool.held_bytes() == 0

@@ -1,0 +1,46 @@
+"""Every command that the README shows runs: shortened, on the small data set, in the README's order."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+
+SHORT = {
+    "minigan.train": ["--batch-size", "8", "--quiet"],
+    "minigan.sample": [],
+    "minigan.bench": ["--rounds", "1", "--batch-size", "4"],
+}
+
+
+def shown_commands():
+    """The `python -m minigan...` commands in the README's code blocks, as (module, arguments)."""
+    for block in re.findall(r"^```(?:sh)?\n(.*?)^```", README.read_text(), re.M | re.S):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if "-m" in words and words[words.index("-m") + 1].startswith("minigan."):
+                at = words.index("-m") + 1
+                yield words[at], words[at + 1 :]
+
+
+def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
+    commands = list(shown_commands())
+    assert {module for module, _ in commands} == set(SHORT)
+    for number, (module, arguments) in enumerate(commands):
+        short = list(SHORT[module])
+        if module == "minigan.train":
+            short += ["--dataset", str(small_dataset), "--steps", str(number + 2)]  # more each time: a resume goes on
+        if module == "minigan.bench" and "--against" in arguments:
+            short += ["--help"]  # the comparison itself is test_bench's business
+        process = subprocess.run(
+            [sys.executable, "-m", module, *arguments, *short], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert process.returncode == 0, (module, arguments, process.stderr)
+
+
+def test_the_two_commands_of_a_fresh_machine_are_there():
+    text = README.read_text()
+    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m minigan.train" in text
+    assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest" in text
