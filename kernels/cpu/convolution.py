@@ -1,85 +1,127 @@
 """The convolution triple on the CPU: every product is a register tile, no patch matrix is ever whole.
 
-Each kernel packs a panel of at most 64 columns that stays in the cache, multiplies it with
-`multiply_panel`, and writes the result where it belongs (Chetlur et al., "cuDNN: Efficient
-Primitives for Deep Learning", 2014, section 3.1: the patch matrix is formed tile by tile).
-A task owns the outputs it writes and adds in a fixed order, so the bits do not depend on threads.
+Each kernel brings one operand of a matrix product into rows that fit the cache, multiplies it with
+`multiply`, and puts the result where it belongs (Chetlur et al., "cuDNN: Efficient Primitives for
+Deep Learning", 2014, section 3.1: the patch matrix is formed tile by tile). Which operand, and in
+which order, differs, so that the inner loops always run over contiguous memory:
 
+    C   columns of output pixels:  out[k, pixels]   = weight[k, taps] patches[taps, pixels]
+    T   rows of input pixels:      patches[pixel, taps] = y[:, pixel]^T weight[:, taps], added up in place
+    G   rows of output pixels:     out[k, taps]     = y[k, pixels] patches[pixels, taps]
+
+A task owns the outputs it writes and adds in a fixed order, so the bits do not depend on threads.
 Shapes: x (N, C, H, W), weight (K, C, R, S), y (N, K, P, Q). `padding` is (left, right, top, bottom);
 right and bottom follow from the shapes.
 """
+
+import math
 
 import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
-from minigan.kernels.cpu.tile import PANEL, lanes_of, multiply_panel
+from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, lanes_of, multiply
 
-MAX_DEPTH = 1024  # rows of a packed panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2
+PANEL = 64  # columns of output pixels packed side by side in C
+MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2
 MAX_FILTERS = 512  # rows of results a task keeps before it writes them out
-MAX_SCRATCH = 1 << 16  # elements of column scratch in the transposed convolution, for the same reason
+MAX_ROWS = 64  # pixels whose patches T and G hold at a time
+CACHE_LINE = 16  # elements between two threads' memory, at the least
+MAX_WIDTH = 512  # columns (channels x taps) of those patches
 
 
 def conv2d(x, weight, stride, padding, dilation, out):
     """out = C(x, weight), the cross-correlation; as `reference.conv2d`."""
-    padded = _pad(x, weight, out, stride, padding, dilation)
-    _conv2d(padded, np.ascontiguousarray(weight), *stride, *dilation, get_num_threads(), out)
+    left, _, top, _ = padding
+    height, width = _frame_size(weight, out, stride, dilation)
+    x = np.ascontiguousarray(x)
+    frames = _frames(x, height, width, top, left, room=0)
+    taps, filters = weight.shape[2] * weight.shape[3], weight.shape[0]
+    chunk = min(weight.shape[1], max(1, MAX_DEPTH // taps))  # channels whose taps a panel holds at a time
+    panels = _scratch(chunk * taps * PANEL, x.dtype)
+    results = _scratch((min(filters, MAX_FILTERS) + 1) * PANEL, x.dtype)
+    _conv2d(
+        x, np.ascontiguousarray(weight), frames, height, width, *stride, *dilation, chunk, panels, results, out,
+    )  # fmt: skip
     return out
 
 
 def conv_transpose2d(y, weight, stride, padding, dilation, out):
     """out = T(y, weight), the adjoint of C in x; as `reference.conv_transpose2d`."""
     left, _, top, _ = padding
-    if stride == (1, 1) and out.shape[2] * out.shape[3] <= 1.3 * y.shape[2] * y.shape[3]:
-        # With stride 1, T is C with the kernel turned around, and C needs no sum over columns. Where
-        # the output is much larger than the input, though, most of its products would be with zeros.
-        reach_h, reach_w = (dilation[axis] * (weight.shape[2 + axis] - 1) for axis in (0, 1))
-        turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]  # (C, K, R, S)
-        if reach_h >= top and reach_w >= left:
-            return conv2d(y, turned, stride, (reach_w - left, 0, reach_h - top, 0), dilation, out)
+    if weight.shape[2:] == (1, 1) and stride == (1, 1) and not any(padding):
+        return conv2d(y, weight.transpose(1, 0, 2, 3), stride, padding, dilation, out)  # a plain matrix product
+    height, width = _frame_size(weight, y, stride, dilation)
+    height, width = max(height, top + out.shape[2]), max(width, left + out.shape[3])
+    taps, lanes = weight.shape[2] * weight.shape[3], VECTOR_BYTES // y.itemsize
+    block = _block_of_channels(weight.shape[1], taps, lanes, -(-2 * get_num_threads() // len(y)))
+    patch_length = -(-block * taps // lanes) * lanes
+    patches = _scratch(min(y[0, 0].size, MAX_ROWS) * patch_length, y.dtype)
+    planes = _scratch(block * height * width, y.dtype)
     _conv_transpose2d(
-        np.ascontiguousarray(y), np.ascontiguousarray(weight), *stride, top, left, *dilation, get_num_threads(), out
-    )
+        np.ascontiguousarray(y), _rows_of_whole_vectors(weight, lanes), weight.shape[2], weight.shape[3],
+        height, width, top, left, *stride, *dilation, block, patch_length, patches, planes, out,
+    )  # fmt: skip
     return out
 
 
 def conv2d_weight(x, y, stride, padding, dilation, out):
     """out = G(x, y), the adjoint of C in weight; as `reference.conv2d_weight`."""
-    padded = _pad(x, out, y, stride, padding, dilation)
-    _conv2d_weight(padded, np.ascontiguousarray(y), *stride, *dilation, get_num_threads(), out)
+    left, _, top, _ = padding
+    height, width = _frame_size(out, y, stride, dilation)
+    lanes = VECTOR_BYTES // x.itemsize
+    x = np.ascontiguousarray(x)
+    frames = _frames(x, height, width, top, left, room=1 if out.shape[3] % 4 == 3 else 0)
+    filters, columns, taps = out.shape[0], out[0].size, out.shape[2] * out.shape[3]
+    whole = -(-columns // lanes) * lanes
+    result = out.reshape(filters, columns) if whole == columns else pool.empty((filters, whole), out.dtype)
+    block = _block_of_channels(x.shape[1], taps, lanes, get_num_threads())
+    patch_length = -(-block * taps // lanes) * lanes
+    patches = _scratch(min(y[0, 0].size, MAX_ROWS) * patch_length + lanes, x.dtype)
+    _conv2d_weight(
+        x, np.ascontiguousarray(y), frames, height, width, out.shape[2], out.shape[3],
+        *stride, *dilation, block, patch_length, patches, result,
+    )  # fmt: skip
+    if whole != columns:
+        out.reshape(filters, columns)[...] = result[:, :columns]
     return out
 
 
-def _pad(x, weight, y, stride, padding, dilation):
-    """x in a frame of zeros, just large enough for every tap of every output."""
-    left, _, top, _ = padding
-    height = (y.shape[2] - 1) * stride[0] + (weight.shape[2] - 1) * dilation[0] + 1
-    width = (y.shape[3] - 1) * stride[1] + (weight.shape[3] - 1) * dilation[1] + 1
-    x = np.ascontiguousarray(x)
-    if (top, left) == (0, 0) and x.shape[2:] == (height, width):
-        return x
-    padded = pool.empty((x.shape[0], x.shape[1], height, width), x.dtype)
-    _copy_into_frame(x, top, left, padded)
-    return padded
+def _frame_size(weight, y, stride, dilation):
+    """(height, width) of the part of padded x that any tap of any output reaches."""
+    return tuple((y.shape[2 + a] - 1) * stride[a] + (weight.shape[2 + a] - 1) * dilation[a] + 1 for a in (0, 1))
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _copy_into_frame(x, top, left, padded):
-    batch, channels, height, width = x.shape
-    frame_height, frame_width = padded.shape[2], padded.shape[3]
-    for plane in prange(batch * channels):
-        source, target = x[plane // channels, plane % channels], padded[plane // channels, plane % channels]
-        for h in range(frame_height):
-            if 0 <= h - top < height:
-                for w in range(min(left, frame_width)):
-                    target[h, w] = 0
-                for w in range(left, min(left + width, frame_width)):
-                    target[h, w] = source[h - top, w - left]
-                for w in range(left + width, frame_width):
-                    target[h, w] = 0
-            else:
-                for w in range(frame_width):
-                    target[h, w] = 0
+def _frames(x, height, width, top, left, room):
+    """x in frames (height, width) of zeros, flat, with room behind; x itself where it needs no frame."""
+    if (top, left) == (0, 0) and x.shape[2:] == (height, width) and not room:
+        return x.reshape(-1)
+    frames = pool.empty((x.shape[0] * x.shape[1] * height * width + room,), x.dtype)
+    _copy_into_frames(x, top, left, height, width, frames)
+    return frames
+
+
+def _rows_of_whole_vectors(weight, lanes):
+    """weight as (K, C * R * S), each row filled up with zeros to whole vector registers."""
+    filters, columns = weight.shape[0], weight[0].size
+    whole = -(-columns // lanes) * lanes
+    if whole == columns:
+        return np.ascontiguousarray(weight).reshape(filters, columns)
+    rows = np.zeros((filters, whole), weight.dtype)
+    rows[:, :columns] = weight.reshape(filters, columns)
+    return rows
+
+
+def _block_of_channels(channels, taps, lanes, tasks_wanted):
+    """How many channels a task takes: few enough for the cache and the threads, and their taps whole vectors."""
+    unit = lanes // math.gcd(taps, lanes)
+    block = min(MAX_WIDTH // taps, -(-channels // tasks_wanted))
+    return min(max(unit, block // unit * unit), -(-channels // unit) * unit)
+
+
+def _scratch(length, dtype):
+    """Working memory: a row of `length` elements for each thread, kept between calls by the pool."""
+    return pool.empty((get_num_threads(), -(-length // CACHE_LINE) * CACHE_LINE), dtype)
 
 
 @njit(cache=True, error_model="numpy")
@@ -87,201 +129,190 @@ def _round_up(count, step):
     return (count + step - 1) // step * step
 
 
+@njit(parallel=True, cache=True, error_model="numpy")
+def _copy_into_frames(x, top, left, height, width, frames):
+    batch, channels, rows, columns = x.shape
+    for n in prange(batch):
+        for at in range(n * channels * height * width, (n + 1) * channels * height * width):
+            frames[at] = 0
+        for c in range(channels):
+            for h in range(top, min(height, top + rows)):
+                at = ((n * channels + c) * height + h) * width
+                for w in range(left, min(width, left + columns)):
+                    frames[at + w] = x[n, c, h - top, w - left]
+
+
 @njit(cache=True, error_model="numpy")
-def _column_starts(first, count, channels, frame_height, frame_width, out_height, out_width, stride_h, stride_w, starts):
-    """Where in the flat padded x the patches of output pixels first .. first + count begin."""
-    pixels = out_height * out_width
-    for column in range(count):
-        n = (first + column) // pixels
-        pixel = (first + column) % pixels
-        row, position = pixel // out_width, pixel % out_width
-        starts[column] = (n * channels * frame_height + row * stride_h) * frame_width + position * stride_w
+def _copy_run(target, target_start, source, source_start, length):
+    """Copies a short run, and perhaps one element more: both arrays have room behind it."""
+    step = 0
+    while length - step > 2:
+        copy_quad(target, target_start + step, source, source_start + step)
+        step += 4
+    while step < length:
+        target[target_start + step] = source[source_start + step]
+        step += 1
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _conv2d(padded, weight, stride_h, stride_w, dilation_h, dilation_w, threads, out):
-    batch, channels, frame_height, frame_width = padded.shape
+def _conv2d(x, weight, frames, height, width,
+            stride_h, stride_w, dilation_h, dilation_w, chunk, panels, results, out):  # fmt: skip
+    batch, channels = x.shape[0], x.shape[1]
     filters, _, kernel_h, kernel_w = weight.shape
     out_height, out_width = out.shape[2], out.shape[3]
+    plane = height * width
+    threads = panels.shape[0]
     pixels = out_height * out_width
     columns = batch * pixels
     taps = kernel_h * kernel_w
     depth = channels * taps
-    panels = (columns + PANEL - 1) // PANEL
+    count_panels = (columns + PANEL - 1) // PANEL
     # Few columns: split the filters too, so that every thread has work.
-    splits = max((filters + MAX_FILTERS - 1) // MAX_FILTERS, min(2 * threads // panels, filters // 8))
-    tasks = panels * splits
-    flat_x, flat_weight, flat_out = padded.ravel(), weight.ravel(), out.ravel()
+    splits = max((filters + MAX_FILTERS - 1) // MAX_FILTERS, min(threads // count_panels, filters // 8))
+    tasks = count_panels * splits
+    flat_weight, flat_out = weight.ravel(), out.ravel()
     for thread in prange(threads):
-        panel = np.empty((min(depth, MAX_DEPTH), PANEL), padded.dtype)
-        result = np.empty((min(filters, MAX_FILTERS) + 1, PANEL), padded.dtype)
-        starts = np.empty(PANEL, np.int64)
-        lanes = lanes_of(panel)
+        lanes = lanes_of(frames)
+        panel, result = panels[thread], results[thread]
+        starts = np.empty(PANEL, np.int64)  # where in the frames each column's patch begins
         for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
             first = task // splits * PANEL
             count = min(PANEL, columns - first)
-            width = _round_up(count, lanes)
+            columns_packed = _round_up(count, lanes)
             split = task % splits
             begin, end = split * filters // splits, (split + 1) * filters // splits
-            _column_starts(
-                first, count, channels, frame_height, frame_width, out_height, out_width, stride_h, stride_w, starts
-            )
-            for column in range(count, width):
-                starts[column] = 0  # columns nobody reads: any valid address will do
-            for chunk in range(0, depth, MAX_DEPTH):
-                rows = min(MAX_DEPTH, depth - chunk)
-                for row in range(rows):
-                    c, tap = (chunk + row) // taps, (chunk + row) % taps
-                    i, j = tap // kernel_w, tap % kernel_w
-                    shift = (c * frame_height + i * dilation_h) * frame_width + j * dilation_w
-                    target = panel[row]
-                    for column in range(width):
-                        target[column] = flat_x[starts[column] + shift]
-                multiply_panel(
-                    flat_weight, begin * depth + chunk, depth, 1, end - begin,
-                    panel, rows, width, result, 0, PANEL, chunk > 0,
+            for column in range(PANEL):
+                # Columns that nobody reads repeat the last one: any valid address will do.
+                at = min(first + column, columns - 1)
+                n, p, q = at // pixels, at % pixels // out_width, at % out_width
+                starts[column] = n * channels * plane + p * stride_h * width + q * stride_w
+            for first_channel in range(0, channels, chunk):
+                last_channel = min(channels, first_channel + chunk)
+                row = 0
+                for c in range(first_channel, last_channel):
+                    for i in range(kernel_h):
+                        for j in range(kernel_w):
+                            shift = c * plane + i * dilation_h * width + j * dilation_w
+                            for column in range(columns_packed):
+                                panel[row * PANEL + column] = frames[starts[column] + shift]
+                            row += 1
+                multiply(
+                    flat_weight, begin * depth + first_channel * taps, depth, 1, end - begin,
+                    panel, 0, PANEL, row, columns_packed, result, 0, PANEL, first_channel > 0,
                 )  # fmt: skip
             column = 0
             while column < count:
                 n, pixel = (first + column) // pixels, (first + column) % pixels
                 run = min(pixels - pixel, count - column)
                 for k in range(begin, end):
-                    target = (n * filters + k) * pixels + pixel
+                    source, target = (k - begin) * PANEL + column, (n * filters + k) * pixels + pixel
                     for step in range(run):
-                        flat_out[target + step] = result[k - begin, column + step]
+                        flat_out[target + step] = result[source + step]
                 column += run
 
 
 @njit(cache=True, error_model="numpy")
-def _images_a_group(batch, pixels):
-    """How many images to put side by side so that few of a panel's columns stay empty."""
-    best, best_waste = 1, 2.0
-    for images in range(1, min(batch, 8) + 1):
-        waste = _round_up(images * pixels, 16) / (images * pixels)
-        if waste < best_waste - 0.02:
-            best, best_waste = images, waste
-    return best
-
-
-@njit(cache=True, error_model="numpy")
-def _add_columns(columns, channel_row, kernel_w, taps, image_column, out_height, out_width,
-                 stride_h, stride_w, top, left, dilation_h, dilation_w, target):  # fmt: skip
-    """Each output pixel of one channel collects the taps that reach it."""
-    height, width = target.shape
-    target[:] = 0
-    for tap in range(taps):
-        i, j = tap // kernel_w, tap % kernel_w
-        source = columns[channel_row + tap]
-        offset_w = j * dilation_w - left
-        # The output positions q with 0 <= q * stride_w + offset_w < width.
-        first = max(0, -(offset_w // stride_w)) if offset_w < 0 else 0
-        last = min(out_width, (width - 1 - offset_w) // stride_w + 1)
-        for p in range(out_height):
-            h = p * stride_h + i * dilation_h - top
-            if 0 <= h < height:
-                base = image_column + p * out_width
-                for q in range(first, last):
-                    target[h, q * stride_w + offset_w] += source[base + q]
+def _add_patch(patch, at, channels, kernel_h, kernel_w, frame, start, plane, frame_width, dilation_h, dilation_w):
+    """Adds the taps of one pixel to where they belong in each channel's frame."""
+    for c in range(channels):
+        for i in range(kernel_h):
+            source = at + (c * kernel_h + i) * kernel_w
+            target = start + c * plane + i * dilation_h * frame_width
+            j = 0
+            if dilation_w == 1:
+                while j + 4 <= kernel_w:
+                    add_quad(frame, target + j, patch, source + j)
+                    j += 4
+            while j < kernel_w:
+                frame[target + j * dilation_w] += patch[source + j]
+                j += 1
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _conv_transpose2d(y, weight, stride_h, stride_w, top, left, dilation_h, dilation_w, threads, out):
+def _conv_transpose2d(y, weight_rows, kernel_h, kernel_w, height, width, top, left,
+                      stride_h, stride_w, dilation_h, dilation_w, block, patch_length, patches, planes, out):  # fmt: skip
     batch, filters, out_height, out_width = y.shape
-    _, channels, kernel_h, kernel_w = weight.shape
+    channels, rows_out, columns_out = out.shape[1], out.shape[2], out.shape[3]
     taps = kernel_h * kernel_w
     pixels = out_height * out_width
-    images = _images_a_group(batch, pixels)
-    groups = (batch + images - 1) // images
-    stride_columns = _round_up(images * pixels, PANEL)
-    # A block of channels whose columns fit the cache, and no larger than gives every thread work.
-    block = max(1, MAX_SCRATCH // (taps * stride_columns))
-    block = max(1, min(block, channels * groups // (2 * threads)))
+    plane = height * width
+    row_length = weight_rows.shape[1]
+    threads = planes.shape[0]
     blocks = (channels + block - 1) // block
-    tasks = groups * blocks
-    flat_weight, flat_y = weight.ravel(), y.ravel()
+    tasks = blocks * batch
+    flat_weight, flat_y = weight_rows.ravel(), y.ravel()
     for thread in prange(threads):
-        panel = np.empty((min(filters, MAX_DEPTH), PANEL), y.dtype)
-        columns = np.empty((block * taps, stride_columns), y.dtype)
-        lanes = lanes_of(panel)
+        lanes = lanes_of(flat_y)
+        patch, frame = patches[thread], planes[thread]
         for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
-            first_image = task // blocks * images
-            last_image = min(batch, first_image + images)
-            first_channel = task % blocks * block
-            last_channel = min(channels, first_channel + block)
-            total = (last_image - first_image) * pixels
-            for start in range(0, total, PANEL):
-                count = min(PANEL, total - start)
-                width = _round_up(count, lanes)
-                for chunk in range(0, filters, MAX_DEPTH):
-                    rows = min(MAX_DEPTH, filters - chunk)
-                    for row in range(rows):
-                        column = 0
-                        while column < count:
-                            n, pixel = first_image + (start + column) // pixels, (start + column) % pixels
-                            run = min(pixels - pixel, count - column)
-                            source = (n * filters + chunk + row) * pixels + pixel
-                            for step in range(run):
-                                panel[row, column + step] = flat_y[source + step]
-                            column += run
-                        for column in range(count, width):
-                            panel[row, column] = 0
-                    multiply_panel(
-                        flat_weight, (chunk * channels + first_channel) * taps, 1, channels * taps,
-                        (last_channel - first_channel) * taps,
-                        panel, rows, width, columns, start, stride_columns, chunk > 0,
+            n = task % batch
+            first = task // batch * block
+            count = min(block, channels - first)
+            frame[:] = 0
+            for chunk in range(0, pixels, MAX_ROWS):
+                rows = min(MAX_ROWS, pixels - chunk)
+                multiply(
+                    flat_y, n * filters * pixels + chunk, 1, pixels, rows,
+                    flat_weight, first * taps, row_length, filters, _round_up(count * taps, lanes),
+                    patch, 0, patch_length, False,
+                )  # fmt: skip
+                for row in range(rows):
+                    p, q = (chunk + row) // out_width, (chunk + row) % out_width
+                    start = p * stride_h * width + q * stride_w
+                    _add_patch(
+                        patch, row * patch_length, count, kernel_h, kernel_w,
+                        frame, start, plane, width, dilation_h, dilation_w,
                     )  # fmt: skip
-            for n in range(first_image, last_image):
-                for c in range(first_channel, last_channel):
-                    _add_columns(
-                        columns, (c - first_channel) * taps, kernel_w, taps, (n - first_image) * pixels,
-                        out_height, out_width, stride_h, stride_w, top, left, dilation_h, dilation_w, out[n, c],
-                    )  # fmt: skip
+            for c in range(count):
+                target = out[n, first + c]
+                for h in range(rows_out):
+                    source = c * plane + (h + top) * width + left
+                    for w in range(columns_out):
+                        target[h, w] = frame[source + w]
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _conv2d_weight(padded, y, stride_h, stride_w, dilation_h, dilation_w, threads, out):
-    batch, channels, frame_height, frame_width = padded.shape
-    filters, _, kernel_h, kernel_w = out.shape
-    out_height, out_width = y.shape[2], y.shape[3]
-    pixels = out_height * out_width
+def _conv2d_weight(x, y, frames, height, width, kernel_h, kernel_w,
+                   stride_h, stride_w, dilation_h, dilation_w, block, patch_length, patches, result):  # fmt: skip
+    batch, channels = x.shape[0], x.shape[1]
+    filters, out_width = y.shape[1], y.shape[3]
+    plane = height * width
+    threads = patches.shape[0]
+    pixels = y.shape[2] * out_width
     taps = kernel_h * kernel_w
-    columns = channels * taps
-    panels = (columns + PANEL - 1) // PANEL
-    splits = max(1, min(2 * threads // panels, filters // 8))
-    tasks = panels * splits
-    flat_x, flat_y = padded.ravel(), y.ravel()
-    flat_out = out.ravel()
+    row_length = result.shape[1]
+    blocks = (channels + block - 1) // block
+    splits = max(1, min(threads // blocks, filters // 8))
+    tasks = blocks * splits
+    flat_y, flat_result = y.ravel(), result.ravel()
     for thread in prange(threads):
-        panel = np.empty((min(pixels, MAX_DEPTH), PANEL), padded.dtype)
-        result = np.empty((filters, PANEL), padded.dtype)
-        shifts = np.empty(PANEL, np.int64)
-        lanes = lanes_of(panel)
+        lanes = lanes_of(frames)
+        patch = patches[thread]
         for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
-            first = task // splits * PANEL
-            count = min(PANEL, columns - first)
-            width = _round_up(count, lanes)
+            first = task // splits * block
+            count = min(block, channels - first)
             split = task % splits
             begin, end = split * filters // splits, (split + 1) * filters // splits
-            for column in range(width):
-                # Columns nobody reads repeat the last one: any valid address will do.
-                c, tap = min(first + column, columns - 1) // taps, min(first + column, columns - 1) % taps
-                i, j = tap // kernel_w, tap % kernel_w
-                shifts[column] = (c * frame_height + i * dilation_h) * frame_width + j * dilation_w
-            result[begin:end] = 0
             for n in range(batch):
-                for chunk in range(0, pixels, MAX_DEPTH):
-                    rows = min(MAX_DEPTH, pixels - chunk)
+                for chunk in range(0, pixels, MAX_ROWS):
+                    rows = min(MAX_ROWS, pixels - chunk)
                     for row in range(rows):
                         p, q = (chunk + row) // out_width, (chunk + row) % out_width
-                        start = (n * channels * frame_height + p * stride_h) * frame_width + q * stride_w
-                        target = panel[row]
-                        for column in range(width):
-                            target[column] = flat_x[start + shifts[column]]
-                    multiply_panel(
+                        start = (n * channels + first) * plane + p * stride_h * width + q * stride_w
+                        target = row * patch_length
+                        for c in range(count):
+                            for i in range(kernel_h):
+                                source = start + c * plane + i * dilation_h * width
+                                if dilation_w == 1 and kernel_w == 4:
+                                    copy_quad(patch, target, frames, source)
+                                elif dilation_w == 1:
+                                    _copy_run(patch, target, frames, source, kernel_w)
+                                else:
+                                    for j in range(kernel_w):
+                                        patch[target + j] = frames[source + j * dilation_w]
+                                target += kernel_w
+                    multiply(
                         flat_y, (n * filters + begin) * pixels + chunk, pixels, 1, end - begin,
-                        panel, rows, width, result, begin * PANEL, PANEL, True,
+                        patch, 0, patch_length, rows, _round_up(count * taps, lanes),
+                        flat_result, begin * row_length + first * taps, row_length, n > 0 or chunk > 0,
                     )  # fmt: skip
-            for k in range(begin, end):
-                target = k * columns + first
-                for column in range(count):
-                    flat_out[target + column] = result[k, column]

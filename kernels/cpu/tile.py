@@ -12,7 +12,6 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-PANEL = 64  # columns of B packed side by side: a row of a panel is one contiguous run
 
 
 def _vector_bytes():
@@ -115,6 +114,44 @@ _tile_1_wide = _make_tile(1, TILE_VECTORS)
 _tile_1_thin = _make_tile(1, 1)
 
 
+@intrinsic
+def copy_quad(typingctx, target, target_offset, source, source_offset):
+    """target[t : t + 4] = source[s : s + 4] for flat arrays."""
+    signature = types.void(target, types.intp, source, types.intp)
+
+    def codegen(context, builder, sig, args):
+        read, write = _quad_pointers(context, builder, sig, args)
+        builder.store(builder.load(read, align=4), write, align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def add_quad(typingctx, target, target_offset, source, source_offset):
+    """target[t : t + 4] += source[s : s + 4] for flat arrays that do not overlap there."""
+    signature = types.void(target, types.intp, source, types.intp)
+
+    def codegen(context, builder, sig, args):
+        read, write = _quad_pointers(context, builder, sig, args)
+        total = builder.fadd(builder.load(write, align=4), builder.load(read, align=4))
+        builder.store(total, write, align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _quad_pointers(context, builder, sig, args):
+    """Pointers to the four elements at source[source_offset] and at target[target_offset]."""
+    element = ir.FloatType() if sig.args[0].dtype == types.float32 else ir.DoubleType()
+    pointers = []
+    for position in (2, 0):
+        start = context.make_array(sig.args[position])(context, builder, args[position]).data
+        at = builder.gep(start, [args[position + 1]], source_etype=element)
+        pointers.append(builder.bitcast(at, ir.VectorType(element, 4).as_pointer()))
+    return pointers
+
+
 @njit(cache=True, error_model="numpy")
 def lanes_of(array):
     """Elements of `array` in one vector register."""
@@ -122,14 +159,14 @@ def lanes_of(array):
 
 
 @njit(cache=True, error_model="numpy")
-def multiply_panel(a, a_offset, a_row, a_col, rows, panel, depth, width, c, c_offset, c_row, accumulate):
-    """C[r, j] (+)= sum over k < `depth` of A[r, k] panel[k, j], for r < `rows` and j < `width`.
+def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate):
+    """C[r, j] (+)= sum over k < `depth` of A[r, k] B[k, j], for r < `rows` and j < `width`.
 
-    A[r, k] is `a.flat[a_offset + r * a_row + k * a_col]`; C's rows are `c_row` apart from
-    `c_offset` on. `panel` is (depth, PANEL); `width` is a whole number of vector registers.
-    A depth of 0 leaves C as it is, so that callers need no empty products.
+    All three are flat arrays: A[r, k] is a[a_offset + r * a_row + k * a_col], rows of B begin b_row
+    apart from b_offset on, those of C c_row apart from c_offset on. `width` is a whole number of
+    vector registers. A depth of 0 leaves C as it is.
     """
-    lanes = lanes_of(panel)
+    lanes = lanes_of(b)
     wide = lanes * TILE_VECTORS
     if depth == 0:
         return
@@ -138,17 +175,17 @@ def multiply_panel(a, a_offset, a_row, a_col, rows, panel, depth, width, c, c_of
         is_wide = j + wide <= width
         r = 0
         while r < rows:
-            a_at, c_at = a_offset + r * a_row, c_offset + r * c_row + j
+            a_at, c_at, b_at = a_offset + r * a_row, c_offset + r * c_row + j, b_offset + j
             if r + 4 <= rows:
                 if is_wide:
-                    _tile_4_wide(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                    _tile_4_wide(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
                 else:
-                    _tile_4_thin(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                    _tile_4_thin(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
                 r += 4
             else:
                 if is_wide:
-                    _tile_1_wide(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                    _tile_1_wide(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
                 else:
-                    _tile_1_thin(a, a_at, a_row, a_col, panel, j, PANEL, c, c_at, c_row, depth, accumulate)
+                    _tile_1_thin(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
                 r += 1
         j += wide if is_wide else lanes
