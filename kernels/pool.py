@@ -41,7 +41,10 @@ def empty(shape, dtype=np.float32):
     if size < SMALLEST:
         return np.empty(shape, dtype)
     free = _free.setdefault(size, [])
-    block = free.pop() if free else _aligned_block(size)
+    try:
+        block = free.pop()
+    except IndexError:
+        block = _aligned_block(size)
     return np.asarray(_Lease(block, free, tuple(shape), dtype))
 
 

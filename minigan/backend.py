@@ -4,6 +4,7 @@ The only file of the library that imports CuPy, and only when a GPU is asked for
 """
 
 import functools
+import importlib.util
 
 import numpy as np
 
@@ -76,18 +77,16 @@ def _cupy():
 @functools.cache
 def _why_no_gpu():
     """None where a GPU can be used, else what is missing and how to get it."""
+    if importlib.util.find_spec("minigan.kernels.cuda") is None:
+        return "this version of minigan has no CUDA kernels yet"
     try:
         cupy = _cupy()
     except ImportError:
-        return "CuPy is not installed; install it with pip install 'minigan[gpu]' (gpu12 for CUDA 12)"
+        return "CuPy is not installed; in minigan's folder: pip install -e '.[gpu]' (gpu12 for CUDA 12)"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy finds no usable GPU ({error})"
     if count == 0:
         return "CuPy finds no GPU on this machine"
-    try:
-        kernel_sets.for_device("gpu")
-    except ImportError:
-        return "this version of minigan has no CUDA kernels yet"
     return None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from minigan import backend
 from minigan.errors import ShapeError
-from minigan.tensor import Op
+from minigan.tensor import Op, check_floats
 
 
 class Geometry(NamedTuple):
@@ -34,6 +34,11 @@ class _Triple(Op):
 
     def __init__(self, geometry, shapes):
         self.geometry, self.shapes = geometry, shapes
+
+    def __call__(self, a, b):
+        """Applies the op. Raises TypeError for dtypes that differ or that no kernel is made for."""
+        check_floats(type(self).__name__, input=a.dtype, weight=b.dtype)
+        return super().__call__(a, b)
 
 
 class C(_Triple):

@@ -26,13 +26,15 @@ def gradcheck(function, inputs, order=1, eps=1e-5, rtol=1e-6, atol=1e-9, seed=0,
     order: 1 checks gradients, 2 also gradients of gradients, and so on.
     eps: the step h. A difference passes up to atol (1 + |<u, f>|) + rtol max(|dx|, |numeric|).
     names: of the inputs, for the message. Raises GradcheckError where a gradient is wrong,
-    TypeError for inputs that are not float64.
+    TypeError for inputs that are not float64, ValueError where no input requires a gradient.
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     names = list(names) if names else [f"input {i}" for i in range(len(inputs))]
     for name, t in zip(names, inputs):
         if t.dtype.kind == "f" and t.dtype != np.float64:
             raise TypeError(f"gradcheck works in float64, but {name} is {t.dtype}: convert it with .to('float64')")
+    if not any(t.requires_grad for t in inputs):
+        raise ValueError("no input requires a gradient: there is nothing to check")
     random = np.random.default_rng(seed)
     cotangents = _check_first_order(function, inputs, names, eps, rtol, atol, random)
     if order > 1:

@@ -13,12 +13,13 @@ from minigan.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A tensor that is learned: assigned to a module, it is found by `parameters()`."""
+    """A tensor that is learned, with memory of its own: assigned to a module, it is found by `parameters()`."""
 
     __slots__ = ()
 
     def __init__(self, data, requires_grad=True):
         super().__init__(data, requires_grad)
+        self.data = self.data.copy()
 
 
 class Module:
@@ -37,6 +38,8 @@ class Module:
             self._parameters[name] = value
         elif isinstance(value, Module):
             self._modules[name] = value
+        elif name in self.__dict__.get("_buffers", ()):
+            self._buffers[name] = value
         object.__setattr__(self, name, value)
 
     def register_parameter(self, name, value):
@@ -56,6 +59,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs):
+        for value in inputs:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{type(self).__name__} takes Tensors, not {type(value).__name__}: wrap it, Tensor(...)")
         try:
             return self.forward(*inputs)
         except ShapeError as error:
@@ -134,6 +140,7 @@ class Module:
 
     def to(self, target):
         """Moves parameters and buffers to "cpu" or "gpu", or converts the floats to a dtype; returns self."""
+        target = "gpu" if target == "cuda" else target
         on_device = target in ("cpu", "gpu")
 
         def moved(array):

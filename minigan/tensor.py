@@ -77,15 +77,20 @@ class Op:
         """Applies the op to Tensors."""
         data = self.forward(*[t.data for t in inputs])
         out = Tensor(data)
-        if _checking and data.dtype.kind == "f" and not backend.array_module(out.device).isfinite(data).all():
-            given = ", ".join(f"{t.dtype}{t.shape}" for t in inputs)
-            raise FloatingPointError(f"{type(self).__name__}({given}) made a NaN or an infinity")
+        if _checking:
+            _check_finite(type(self).__name__, data, inputs)
         if _recording:
             for t in inputs:
                 if t.requires_grad:
                     out.requires_grad, out.op, out.inputs = True, self, inputs
                     break
         return out
+
+
+def _check_finite(name, array, inputs):
+    if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+        given = ", ".join(f"{t.dtype}{t.shape}" for t in inputs)
+        raise FloatingPointError(f"{name}({given}) made a NaN or an infinity")
 
 
 class FusedOp(Op):
@@ -108,6 +113,9 @@ class FusedOp(Op):
         """The fast arrays_vjp; or, where a graph of the gradient is wanted, the reference's vjp."""
         if not _recording:
             grads = self.arrays_vjp(needs, g.data, out.data, *[t.data for t in inputs])
+            if _checking:
+                for array in grads:
+                    _check_finite(f"the gradient of {type(self).__name__}", array, inputs)
             return [None if array is None else Tensor(array) for array in grads]
         # New names for the inputs: an input may be computed from another one, and the walk
         # below must stop at the op's own inputs.
@@ -188,8 +196,8 @@ def _path(outputs, inputs):
 class Tensor:
     """An array, and how it was made.
 
-    data: anything NumPy can make an array of; Python numbers and lists of floats become float32,
-    arrays keep their dtype. requires_grad: whether gradients with respect to it are wanted.
+    data: anything NumPy can make an array of; Python floats and lists of them become float32, Python
+    ints int64, arrays keep their dtype and are not copied. requires_grad: whether gradients with respect to it are wanted.
     Raises TypeError for requires_grad on a tensor that does not hold floats.
     """
 
@@ -204,8 +212,8 @@ class Tensor:
             data = np.asarray(data, dtype or default)
         elif isinstance(data, Tensor):
             data = data.data
-        elif data.ndim == 0 and isinstance(data, np.generic):
-            data = np.asarray(data)
+        elif not isinstance(data, np.ndarray) and not hasattr(data, "__cuda_array_interface__"):
+            data = np.asarray(data)  # a NumPy scalar, or another library's tensor
         if requires_grad and data.dtype.kind != "f":
             raise TypeError(f"only tensors of floats can require a gradient, not {data.dtype}")
         self.data = data
@@ -236,7 +244,10 @@ class Tensor:
         for leaf, g in zip(leaves, grad(self, leaves, gradient, create_graph, allow_unused=True)):
             if g is not None:
                 with set_grad_enabled(create_graph):
-                    leaf.grad = g if leaf.grad is None else leaf.grad + g
+                    if leaf.grad is not None:
+                        leaf.grad = leaf.grad + g
+                    else:  # its own memory: another leaf may have been given the same array
+                        leaf.grad = g if create_graph else Tensor(g.data.copy())
 
     # Leaving the graph, and the device.
 
@@ -261,9 +272,12 @@ class Tensor:
 
     def to(self, target):
         """On another device ("cpu", "gpu") or of another dtype; the gradient flows back through."""
+        target = "gpu" if target == "cuda" else target
         if isinstance(target, str) and target in ("cpu", "gpu"):
             return self if target == self.device else ToDevice(target, self.device)(self)
         target = np.dtype(target)
+        if target.kind != "f":  # nothing flows back through integers
+            return self if target == self.dtype else Tensor(self.data.astype(target))
         return self if target == self.dtype else ToDtype(target, self.dtype)(self)
 
     def cuda(self):
@@ -301,7 +315,7 @@ class Tensor:
 
     def __pow__(self, exponent):
         """self ** exponent for a number; exponent must not be a tensor (use (b * a.log()).exp())."""
-        return Pow(exponent)(self)
+        return Pow(exponent.item() if isinstance(exponent, np.generic) else exponent)(self)
 
     def __matmul__(self, other):
         """The matrix product of the last two dimensions; a 1-d operand is a row or column, as in NumPy."""
@@ -319,8 +333,17 @@ class Tensor:
         return out.reshape(shape)
 
     def __gt__(self, other):
-        """Where self > other: an array of bools, not differentiable."""
+        """Where self > other: an array of bools, not differentiable. Likewise <, >= and <=."""
         return self.data > (other.data if isinstance(other, Tensor) else other)
+
+    def __lt__(self, other):
+        return self.data < (other.data if isinstance(other, Tensor) else other)
+
+    def __ge__(self, other):
+        return self.data >= (other.data if isinstance(other, Tensor) else other)
+
+    def __le__(self, other):
+        return self.data <= (other.data if isinstance(other, Tensor) else other)
 
     def _alike(self, other):
         """The other operand as a tensor; a plain number takes this tensor's dtype and device."""
@@ -330,6 +353,8 @@ class Tensor:
             return other
         if hasattr(other, "dtype") and other.ndim:
             return self._alike(Tensor(other))
+        if self.dtype.kind in "iu" and other != int(other):
+            raise TypeError(f"{other} has no place in a tensor of {self.dtype}: convert it first, .to('float32')")
         return Tensor(backend.array_module(self.device).asarray(other, self.dtype))
 
     # Functions of each element.
@@ -366,24 +391,20 @@ class Tensor:
         """Each element held between min and max; the gradient is 0 where it is held."""
         held = self
         if min is not None:
-            held = where(held.data >= min, held, min)
+            held = where(held.data < min, min, held)  # in this order a NaN stays one
         if max is not None:
-            held = where(held.data <= max, held, max)
+            held = where(held.data > max, max, held)
         return held
 
     # Reductions over dim: an int, a tuple of ints, or None for all.
 
     def sum(self, dim=None, keepdim=False):
         """The sum over dim."""
-        dims = _dims(dim, self.ndim)
-        out = Sum(dims)(self)
-        return out if keepdim else out.reshape([n for d, n in enumerate(self.shape) if d not in dims])
+        return self._reduced(Sum, dim, keepdim)
 
     def mean(self, dim=None, keepdim=False):
         """The mean over dim."""
-        dims = _dims(dim, self.ndim)
-        out = Mean(dims)(self)
-        return out if keepdim else out.reshape([n for d, n in enumerate(self.shape) if d not in dims])
+        return self._reduced(Mean, dim, keepdim)
 
     def var(self, dim=None, correction=1, keepdim=False):
         """The variance over dim, divided by the count less `correction`."""
@@ -392,9 +413,7 @@ class Tensor:
 
     def logsumexp(self, dim, keepdim=False):
         """log(sum(exp(x))) over dim, without overflow."""
-        dims = _dims(dim, self.ndim)
-        out = LogSumExp(dims)(self)
-        return out if keepdim else out.reshape([n for d, n in enumerate(self.shape) if d not in dims])
+        return self._reduced(LogSumExp, dim, keepdim)
 
     def sum_to(self, shape):
         """Undoes broadcasting from `shape`: sums the dimensions that were added or stretched."""
@@ -403,6 +422,11 @@ class Tensor:
         added = self.ndim - len(shape)
         stretched = tuple(d for d in range(self.ndim) if d < added or (shape[d - added] == 1 != self.shape[d]))
         return self.sum(stretched, keepdim=True).reshape(shape)
+
+    def _reduced(self, op, dim, keepdim):
+        dims = _dims(dim, self.ndim)
+        out = op(dims)(self)
+        return out if keepdim else out.reshape([n for d, n in enumerate(self.shape) if d not in dims])
 
     def _count(self, dim):
         return int(np.prod([self.shape[d] for d in _dims(dim, self.ndim)]))
@@ -420,12 +444,16 @@ class Tensor:
 
     def flatten(self, start_dim=0, end_dim=-1):
         """Dimensions start_dim to end_dim made one."""
-        end_dim %= self.ndim
+        if self.ndim == 0:
+            return self.reshape(1)
+        start_dim, end_dim = _dim(start_dim, self.ndim), _dim(end_dim, self.ndim)
         return self.reshape(*self.shape[:start_dim], -1, *self.shape[end_dim + 1 :])
 
     def permute(self, *dims):
         """The dimensions in another order."""
         dims = tuple(dims[0]) if len(dims) == 1 and not isinstance(dims[0], int) else dims
+        if sorted(_dim(d, self.ndim) for d in dims) != list(range(self.ndim)):
+            raise IndexError(f"permute takes each of the {self.ndim} dimensions once, not {dims}")
         return Permute(tuple(d % self.ndim for d in dims))(self)
 
     def transpose(self, dim0, dim1):
@@ -441,12 +469,12 @@ class Tensor:
 
     def squeeze(self, dim):
         """Without dimension dim, where it has length 1."""
-        dim %= self.ndim
+        dim = _dim(dim, self.ndim)
         return self if self.shape[dim] != 1 else self.reshape(*self.shape[:dim], *self.shape[dim + 1 :])
 
     def unsqueeze(self, dim):
         """With a dimension of length 1 put in at dim."""
-        dim %= self.ndim + 1
+        dim = _dim(dim, self.ndim + 1)
         return self.reshape(*self.shape[:dim], 1, *self.shape[dim:])
 
     def expand(self, *shape):
@@ -460,10 +488,17 @@ class Tensor:
 
     def __getitem__(self, index):
         """NumPy's indexing: ints, slices, ..., None, and integer or boolean arrays."""
-        return GetItem(index, self.shape)(self)
+        parts = index if isinstance(index, tuple) else (index,)
+        parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+        return GetItem(parts if isinstance(index, tuple) else parts[0], self.shape)(self)
 
     def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("a tensor without dimensions has no length")
         return self.shape[0]
+
+    def __bool__(self):
+        return bool(self.data)
 
     def __float__(self):
         return float(self.item())
@@ -475,21 +510,38 @@ class Tensor:
 
 
 def _dims(dim, ndim):
+    """The dimensions named by an int, some ints, or None for all: sorted, from 0. Raises IndexError for others."""
     if dim is None:
         return tuple(range(ndim))
-    return tuple(sorted(d % ndim for d in ((dim,) if isinstance(dim, int) else dim)))
+    return tuple(sorted(_dim(d, ndim) for d in ((dim,) if isinstance(dim, int) else dim)))
+
+
+def _dim(dim, ndim):
+    if not -ndim <= dim < ndim:
+        raise IndexError(f"a tensor of {ndim} dimensions has no dimension {dim}")
+    return dim % ndim
+
+
+def check_floats(name, **dtypes):
+    """Raises TypeError unless all dtypes are float32, or all float64: what the kernels are made for."""
+    if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= {np.dtype("float32"), np.dtype("float64")}:
+        given = ", ".join(f"{role} {dtype}" for role, dtype in dtypes.items())
+        raise TypeError(f"{name} got {given}; all must be float32, or all float64: convert with .to(dtype)")
 
 
 def where(condition, a, b):
-    """a where the array of bools `condition` is true, else b; a or b may be a number."""
+    """a where `condition` (bools, an array or a tensor) is true, else b; one of a and b may be a number."""
+    condition = condition.data if isinstance(condition, Tensor) else condition
     tensor = a if isinstance(a, Tensor) else b
+    if not isinstance(tensor, Tensor):
+        raise TypeError("where needs a Tensor for at least one of its two values")
     return Where(condition)(tensor._alike(a), tensor._alike(b))
 
 
 def concatenate(tensors, dim=0):
     """The tensors one after another along dim."""
     tensors = tuple(tensors)
-    return Concatenate(dim % tensors[0].ndim, [t.shape[dim] for t in tensors])(*tensors)
+    return Concatenate(_dim(dim, tensors[0].ndim), [t.shape[dim] for t in tensors])(*tensors)
 
 
 # The primitive ops. np.exp and its like reach CuPy arrays by NumPy's dispatch.
@@ -555,6 +607,8 @@ class Pow(Op):
         return a**self.n
 
     def vjp(self, needs, g, out, a):
+        if self.n in (0, 1):  # 0 * a**-1 would be NaN at 0
+            return (g * self.n,)
         return (g * self.n * a ** (self.n - 1),)
 
 
@@ -602,6 +656,7 @@ class Sigmoid(Op):
     """1 / (1 + exp(-a)), stable."""
 
     def forward(self, a):
+        check_floats("sigmoid", input=a.dtype)
         a = backend.contiguous(a)
         return backend.kernels(a).sigmoid(a, backend.empty(a.shape, a))
 
@@ -627,6 +682,7 @@ class LogSumExp(Op):
 
     def forward(self, a):
         largest = a.max(axis=self.dims, keepdims=True)
+        largest = np.where(np.isfinite(largest), largest, a.dtype.type(0))
         return np.log(np.exp(a - largest).sum(axis=self.dims, keepdims=True)) + largest
 
     def vjp(self, needs, g, out, a):
