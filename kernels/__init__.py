@@ -14,7 +14,7 @@ import functools
 import importlib
 import types
 
-_replaced = []  # what `use` put in place, innermost last: (module or None, {name: function})
+_replaced = []  # what `use` put in place, innermost last: (name of a set or None, {kernel: function})
 
 
 def for_device(device):
@@ -42,12 +42,14 @@ def use(name=None, /, **functions):
 
     name: "reference" or "cpu", a set to use on every device; None keeps the device's own.
     functions: kernels by name, with the arguments of the function of that name in `reference.py`.
-    Raises TypeError for a name that is no kernel.
+    Raises TypeError for a name that is no kernel, ImportError for one that is no set.
     """
     reference = _load("reference")
     for function in functions:
         if not callable(getattr(reference, function, None)):
             raise TypeError(f"there is no kernel named {function!r}; the kernels are those of minigan/kernels/reference.py")
+    if name is not None:
+        _load(name)
     _replaced.append((name, functions))
     try:
         yield

@@ -8,7 +8,7 @@ weight (K, C, R, S), y (N, K, P, Q); `stride` and `dilation` are (height, width)
 
 import numpy as np
 
-# --- the convolution triple: y = C(x, w), x' = T(y, w), w' = G(x, y); <C(x,w),y> = <x,T(y,w)> = <w,G(x,y)>
+# The convolution triple: y = C(x, w), x' = T(y, w), w' = G(x, y); <C(x,w),y> = <x,T(y,w)> = <w,G(x,y)>.
 
 
 def patches(x, kernel, out_size, stride, padding, dilation):
@@ -65,7 +65,7 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     return out
 
 
-# --- batch normalisation (Ioffe and Szegedy 2015, algorithm 1); x is (N, C, S), S all pixels of a channel
+# Batch normalisation (Ioffe and Szegedy 2015, algorithm 1); x is (N, C, S), S all pixels of a channel.
 
 
 def batch_norm(x, weight, bias, eps, mean, var, out):
@@ -95,7 +95,7 @@ def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, ou
     return out
 
 
-# --- activations
+# Activations.
 
 
 def leaky_relu(x, slope, out):
@@ -118,7 +118,7 @@ def sigmoid(x, out):
     return out
 
 
-# --- optimizer
+# Optimizer.
 
 
 def adam(parameter, gradient, first, second, step_size, beta1, beta2, root_correction2, eps):
@@ -133,7 +133,7 @@ def adam(parameter, gradient, first, second, step_size, beta1, beta2, root_corre
     parameter -= step_size * first / (np.sqrt(second) / root_correction2 + eps)
 
 
-# --- random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+# Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)  # golden ratio and sqrt(3) - 1, added to the key each round

@@ -38,14 +38,17 @@ def pack(value):
         return {key: pack(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [pack(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, float, str):
         return value
     array = np.ascontiguousarray(backend.to_numpy(value))
     return {"dtype": array.dtype.name, "shape": list(np.shape(value)), "bytes": array.tobytes()}
 
 
-def unpack(value):
-    """The inverse of `pack` (tuples come back as lists). Raises UserError for an array that does not fit its bytes."""
+def unpack(value, most_bytes=MOST_BYTES):
+    """The inverse of `pack` (tuples come back as lists). Raises UserError for an array that does not fit its bytes.
+
+    most_bytes: of all arrays together; a pickle can name the same bytes a thousand times.
+    """
     # A file can nest deeper than Python recurses: the walk keeps its own stack.
     result = [value]
     todo, seen = [(result, 0)], set()
@@ -59,6 +62,9 @@ def unpack(value):
         if isinstance(item, dict):
             if set(item) == {"dtype", "shape", "bytes"}:
                 container[key] = _array(item)
+                most_bytes -= container[key].nbytes
+                if most_bytes < 0:
+                    raise UserError("the checkpoint is damaged: its arrays are larger than the file")
             else:
                 todo += [(item, name) for name in item]
         elif isinstance(item, list):
@@ -72,7 +78,7 @@ def _array(item):
     name, shape, content = item["dtype"], item["shape"], item["bytes"]
     fits = (
         isinstance(name, str) and name in ARRAY_DTYPES and isinstance(content, bytes) and isinstance(shape, list)
-        and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**40 for n in shape)
+        and len(shape) <= 8 and all(type(n) is int and 0 < n < 2**31 for n in shape)
     )  # fmt: skip
     if fits:
         size = np.dtype(name).itemsize
@@ -115,6 +121,8 @@ def load(path):
     """The state that `save` wrote. Raises UserError for a file that is anything else; runs no code of it."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # reading a device or a pipe might never end
+            raise UserError(f"cannot read the checkpoint {path}: it is not a file")
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path} is larger than any checkpoint ({MOST_BYTES >> 30} GiB)")
         content = path.read_bytes()
@@ -129,7 +137,7 @@ def load(path):
         raise UserError(f"{path} is no checkpoint of minigan")
     if state.get("version") != VERSION:
         raise UserError(f"{path} is of format version {state.get('version')!r}; this minigan reads {VERSION}")
-    return unpack(state)
+    return unpack(state, len(content))
 
 
 def _check_opcodes(content, path):

@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, without the usage in front."""
 
     def __init__(self, **arguments):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **arguments)
+        super().__init__(allow_abbrev=False, **arguments)
 
     def error(self, message):
         """Prints the message and exits with code 2."""

@@ -7,6 +7,7 @@ database of handwritten digits"). MNIST itself ships inside this package.
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 
@@ -33,14 +34,15 @@ def load_images(dataset="mnist", splits=("train",)):
     """The images of the splits ("train", "t10k") one after another: uint8 (N, 28, 28), 0 is background.
 
     dataset: "mnist" for the embedded one, or a folder with IDX files in MNIST's naming, plain or .gz
-    (Fashion-MNIST, KMNIST). Raises UserError for a file that is missing, damaged or not 28x28 images.
+    (Fashion-MNIST, KMNIST, one of EMNIST's sets). Raises UserError for a file that is missing, damaged or not 28x28 images.
     """
     images = []
     for split in splits:
         path, array = _load(dataset, f"{split}-images-idx3-ubyte")
         if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE) or len(array) == 0:
             raise UserError(f"{path} holds an array of shape {array.shape}; images must be (N, {SIDE}, {SIDE}) with N > 0")
-        images.append(array)
+        # EMNIST stores its images with rows and columns exchanged.
+        images.append(array.transpose(0, 2, 1) if path.name.startswith("emnist") else array)
     return np.concatenate(images)
 
 
@@ -59,13 +61,25 @@ def _load(dataset, name):
     folder = MNIST_FOLDER if dataset == "mnist" else Path(dataset)
     if not folder.is_dir():
         raise UserError(f"--dataset {folder}: no such folder; give mnist, or a folder with MNIST's four IDX files")
-    for path in (folder / name, folder / f"{name}.gz"):
+    for path in _candidates(folder, name):
         if path.is_file():
             content = _read(path)
             if dataset == "mnist" and hashlib.sha256(content).hexdigest() != MNIST_HASHES[name]:
                 raise UserError(f"{path} is damaged (its SHA-256 is not MNIST's): install minigan again")
             return path, parse_idx(content, path)
-    raise UserError(f"{folder} has no {name} and no {name}.gz; the folder must hold IDX files in MNIST's naming")
+    held = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
+    raise UserError(f"{folder} has no {name} and no {name}.gz, plain or as emnist-*; it holds {held}")
+
+
+def _candidates(folder, name):
+    """The paths a file of MNIST's name may have: plain, .gz, or EMNIST's (emnist-digits-test-images-...)."""
+    emnist = name.replace("t10k", "test")
+    for ending in ("", ".gz"):
+        yield folder / f"{name}{ending}"
+        found = sorted(folder.glob(f"emnist-*-{emnist}{ending}"))
+        if len(found) > 1:
+            raise UserError(f"{folder} holds several sets, such as {found[0].name} and {found[1].name}: keep one a folder")
+        yield from found
 
 
 def _read(path):
@@ -86,15 +100,14 @@ def _read(path):
 
 def parse_idx(content, name="the file"):
     """The uint8 array in the bytes of an IDX file (read-only). Raises UserError where they are not one."""
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE or content[3] == 0:
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE or not 0 < content[3] <= 4:
         raise UserError(f"{name} is not an IDX file of unsigned bytes: it should begin with 0, 0, 8, dimensions")
     header = 4 + 4 * content[3]
     shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4")) if len(content) >= header else ()
-    needed = header
-    elements = 1
-    for length in shape:
-        elements *= length  # Python integers: no overflow
-    needed += elements
+    elements = math.prod(shape)  # Python integers: no overflow
+    needed = header + elements
+    if shape and elements == 0:
+        raise UserError(f"{name} is empty: its header asks for {shape}")
     if not shape or len(content) < needed:
         raise UserError(f"{name} is truncated: {len(content)} bytes, but its header {shape or ''} asks for {needed}")
     if len(content) > needed:

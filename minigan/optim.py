@@ -13,6 +13,8 @@ from minigan import backend
 class Optimizer:
     """Steps a list of parameters along their gradients."""
 
+    state_names = ()  # what the state of every parameter has after a step
+
     def __init__(self, params, **settings):
         self.params = list(params)
         if not self.params:
@@ -59,11 +61,15 @@ class Optimizer:
             for name, value in saved.items():
                 if name == "step":
                     state[name] = int(value)
+                    if state[name] < 1:
+                        raise ValueError(f"the state of parameter {position} has taken {value} steps")
                     continue
                 value = np.asarray(value).astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
                     raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
                 state[name] = backend.to_device(value, backend.device_of(parameter))
+            if self.state_names and not set(self.state_names) <= state.keys():
+                raise ValueError(f"the state of parameter {position} lacks one of {', '.join(self.state_names)}")
             loaded[int(position)] = state
         self.settings = {name: group.get(name, value) for name, value in self.settings.items()}
         self.state = loaded
@@ -94,6 +100,8 @@ class Adam(Optimizer):
     epsilon_hat: eps is added before the bias correction, as at the end of the paper's section 2
     and in Keras; otherwise after it, as in algorithm 1 and in PyTorch.
     """
+
+    state_names = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, epsilon_hat=False):
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, epsilon_hat=epsilon_hat)

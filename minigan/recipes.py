@@ -40,7 +40,7 @@ class Recipe:
     checkpoint_every: int  # epochs
 
 
-# --- chaudhary2024
+# Chaudhary2024.
 
 NGF = NDF = 28  # channels of the widest feature maps are 4 times this
 
@@ -93,6 +93,8 @@ chaudhary2024 = Recipe(
     paper="Chaudhary et al., Image Generation with Generative Adversarial Networks (2024)",
     deviations=(
         "Its Python and CUDA random numbers cannot be reproduced; ours are Philox, so a seed means other digits.",
+        "Samples are drawn after every 500th step and at the end; a sample that is off this schedule, because the run "
+        "was told to end early, leaves the running statistics as they were.",
         "Losses are shown on a progress bar every 50 steps, and every one is written to metrics.csv.",
         "Training images are normalised by arithmetic on the fly, not by a stored transform; the values are the same.",
     ),
@@ -117,7 +119,7 @@ chaudhary2024 = Recipe(
 )
 
 
-# --- jeganathan2025
+# Jeganathan2025.
 
 # Keras 'same' for kernel 5, stride 2 pads 1 before and 2 after: (left, right, top, bottom).
 SAME_STRIDE_2 = (1, 2, 1, 2)

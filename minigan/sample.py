@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import backend, checkpoint, cli, plots, random, recipes, training
+from minigan import backend, checkpoint, cli, data, plots, random, recipes, training
 from minigan.errors import UserError
+
+LATENTS_A_DRAW = 1024  # part of what a seed means: changing it changes the images
 
 
 def parser():
@@ -16,10 +18,10 @@ def parser():
         "(.npy, uint8, N x 28 x 28). The same seed gives the same images, and a larger count adds to them.",
     )
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="the checkpoint.pkl of a run, or the run's folder")
-    p.add_argument("--count", type=cli.positive_int, default=64, metavar="N", help="how many images")
-    p.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="of the latents")
-    p.add_argument("--batch-size", type=cli.positive_int, default=64, metavar="N", help="images generated at a time")
-    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used")
+    p.add_argument("--count", type=cli.positive_int, default=64, metavar="N", help="how many images (default: %(default)s)")
+    p.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="of the latents (default: %(default)s)")
+    p.add_argument("--batch-size", type=cli.positive_int, default=64, metavar="N", help="images generated at a time (default: %(default)s)")
+    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used")
     p.add_argument("--out", required=True, metavar="FILE", help="grid.png or samples.npy")
     return p
 
@@ -34,8 +36,10 @@ def main(argv=None):
     path = Path(arguments.checkpoint)
     path = path / "checkpoint.pkl" if path.is_dir() else path
     generator, recipe = load_generator(path, device)
-    latents = random.Generator(arguments.seed, random.SAMPLES).normal((arguments.count, *recipe.latent_shape))
-    images = training.generate(generator, latents, device, arguments.batch_size)  # (N, 28, 28)
+    try:
+        images = draw(generator, recipe.latent_shape, arguments.count, arguments.seed, device, arguments.batch_size)
+    except MemoryError:
+        raise UserError(f"--count {arguments.count}: so many images do not fit into memory") from None
     try:
         if out.suffix == ".png":
             plots.save_grid(out, images)
@@ -47,6 +51,16 @@ def main(argv=None):
     return 0
 
 
+def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64):
+    """`count` images of latents drawn from the seed: uint8 (count, 28, 28). More latents begin with the fewer."""
+    latents = random.Generator(seed, random.SAMPLES)
+    images = np.empty((count, data.SIDE, data.SIDE), np.uint8)
+    for start in range(0, count, LATENTS_A_DRAW):
+        chunk = latents.normal((LATENTS_A_DRAW, *latent_shape))[: count - start]
+        images[start : start + len(chunk)] = training.generate(generator, chunk, device, batch_size)
+    return images
+
+
 def load_generator(path, device="cpu"):
     """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file."""
     state = checkpoint.load(path)
@@ -54,7 +68,7 @@ def load_generator(path, device="cpu"):
     generator = recipe.generator()
     try:
         generator.load_state_dict(state["generator"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
     return generator.to(device).eval(), recipe
 

@@ -683,7 +683,8 @@ class LogSumExp(Op):
     def forward(self, a):
         largest = a.max(axis=self.dims, keepdims=True)
         largest = np.where(np.isfinite(largest), largest, a.dtype.type(0))
-        return np.log(np.exp(a - largest).sum(axis=self.dims, keepdims=True)) + largest
+        with np.errstate(divide="ignore"):  # the log of no probability at all is -inf, as it should be
+            return np.log(np.exp(a - largest).sum(axis=self.dims, keepdims=True)) + largest
 
     def vjp(self, needs, g, out, a):
         return (g * (a - out).exp(),)

@@ -15,14 +15,21 @@ def parser():
         prog="python -m minigan.train",
         description="Train a generative adversarial network on 28x28 digits. Without options: the recipe "
         "chaudhary2024 on MNIST, to its end. Ctrl-C stops it in good order; --resume goes on.",
+        epilog=" ".join(
+            f"{r.name}: batch size {r.batch_size}, {r.epochs} epochs, learning rates {r.lr_g:g} (G) and {r.lr_d:g} (D), "
+            f"saved every {r.checkpoint_every} epoch(s), {r.samples} samples every "
+            f"{f'{r.sample_every_steps} steps' if r.sample_every_steps else f'{r.sample_every_epochs} epochs'}."
+            for r in RECIPES.values()
+        ),
     )
     p.add_argument("--recipe", choices=sorted(RECIPES), help="the paper to reproduce (default: chaudhary2024)")
-    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used")
+    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used")
     p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="passes over the images (default: the paper's)")
     p.add_argument("--steps", type=cli.positive_int, metavar="N", help="stop after this many training steps instead")
-    p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="real images in a step (default: the paper's)")
-    p.add_argument("--lr-g", type=cli.learning_rate, metavar="X", help="the generator's learning rate")
-    p.add_argument("--lr-d", type=cli.learning_rate, metavar="X", help="the discriminator's learning rate")
+    p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="real images in a step, at least 2; an epoch's "
+                   "last batch may be smaller, and is left out if it is one image (default: the paper's)")  # fmt: skip
+    p.add_argument("--lr-g", type=cli.learning_rate, metavar="X", help="the generator's learning rate (default: the paper's)")
+    p.add_argument("--lr-d", type=cli.learning_rate, metavar="X", help="the discriminator's learning rate (default: the paper's)")
     p.add_argument(
         "--d-steps", type=cli.d_steps, metavar="N[:EPOCHS]",
         help="updates of the discriminator in each step, on the same real images with fresh noise; "
@@ -39,11 +46,11 @@ def parser():
     p.add_argument("--out", metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)")
     p.add_argument(
         "--resume", nargs="?", const=True, metavar="CHECKPOINT",
-        help="continue the run in --out, or that of a checkpoint file; --epochs or --steps may extend it",
+        help="continue the run in --out, or that of a checkpoint.pkl; --epochs or --steps may extend it",
     )  # fmt: skip
-    p.add_argument("--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save")
+    p.add_argument("--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save (default: by recipe)")
     p.add_argument("--checkpoint-steps", type=cli.positive_int, metavar="STEPS", help="save every so many steps, too")
-    p.add_argument("--sample-every", type=cli.positive_int, metavar="STEPS", help="how often to draw sample images")
+    p.add_argument("--sample-every", type=cli.positive_int, metavar="STEPS", help="how often to draw samples (default: the paper's)")
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
@@ -54,8 +61,10 @@ def main(argv=None):
     arguments = parser().parse_args(argv)
     device = backend.select_device(arguments.device)
     training.set_threads(arguments.threads)
-    run, folder = _resume(arguments, device) if arguments.resume else _start(arguments, device)
+    run, folder = _resume(arguments, device) if arguments.resume is not None else _start(arguments, device)
     if run.step >= run.last_step:
+        if not folder.has_pictures():
+            folder.write_pictures(run)
         raise UserError(
             f"the run in {folder.path} is complete after {run.step} steps: extend it with --epochs or --steps"
         )
@@ -63,7 +72,13 @@ def main(argv=None):
     threads = f", {training.thread_count()} threads" if device == "cpu" else ""
     say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
-    stopped_by = training.train(run, folder, arguments.quiet)
+    try:
+        stopped_by = training.train(run, folder, arguments.quiet)
+    except OSError as error:
+        raise UserError(f"{folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume") from None
+    if run.step == 0:
+        say(f"Stopped before the first step. To go on: python -m minigan.train --resume {folder.checkpoint}")
+        return 128 + stopped_by
     say(f"Samples: {folder.path}/samples/, animation: {folder.path}/evolution.gif, losses: {folder.path}/losses.png")
     if stopped_by:
         say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {folder.checkpoint}")
@@ -76,6 +91,8 @@ def _chosen(arguments):
     """The settings given on the command line, by the names of Settings."""
     d_steps, d_steps_epochs = arguments.d_steps or (None, None)
     given = {**vars(arguments), "d_steps": d_steps, "d_steps_epochs": d_steps_epochs}
+    if arguments.dataset not in (None, "mnist"):
+        given["dataset"] = str(Path(arguments.dataset).resolve())  # a resume may start elsewhere
     return {f.name: given[f.name] for f in fields(training.Settings) if given[f.name] is not None}
 
 
@@ -84,7 +101,7 @@ def _start(arguments, device):
     settings = training.default_settings(recipe, **_chosen(arguments))
     run = training.Run(settings, device)
     folder = training.RunFolder(arguments.out or f"runs/{recipe.name}")
-    folder.create(settings)
+    folder.create(run)
     return run, folder
 
 
@@ -95,17 +112,20 @@ def _resume(arguments, device):
         path = Path(arguments.resume)
     if path.is_dir():
         path = path / "checkpoint.pkl"
-    if not path.is_file():
-        raise UserError(f"--resume: there is no checkpoint {path}; start without --resume, or name a checkpoint file")
+    if not path.is_file() or path.name != "checkpoint.pkl":
+        raise UserError(f"--resume: there is no checkpoint {path}; start without --resume, or name the checkpoint.pkl of a run's folder")
     if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
         raise UserError(f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}")
     state = checkpoint.load(path)
     settings = training.settings_of(state, path)
+    if arguments.d_steps and arguments.d_steps != (settings.d_steps, settings.d_steps_epochs):
+        only = f":{settings.d_steps_epochs}" if settings.d_steps_epochs else ""
+        raise UserError(f"{path} was trained with --d-steps {settings.d_steps}{only}, and goes on with it: leave it out")
     for name, value in _chosen(arguments).items():
         if name in training.FREE_SETTINGS:
             setattr(settings, name, value)
         elif value != getattr(settings, name):
-            option = "--" + name.removesuffix("_epochs").replace("_", "-")
+            option = "--" + name.replace("_", "-")
             raise UserError(f"{path} was trained with {option} {getattr(settings, name)}, and goes on with it: leave out {option}")
     if arguments.epochs and not arguments.steps:
         settings.steps = None
@@ -117,7 +137,7 @@ def _resume(arguments, device):
               file=sys.stderr)  # fmt: skip
     folder = training.RunFolder(path.parent)
     if run.step < run.last_step:
-        folder.reopen(settings, run.step)
+        folder.reopen(run)
     return run, folder
 
 

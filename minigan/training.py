@@ -24,12 +24,13 @@ from minigan.optim import Adam
 from minigan.tensor import Tensor, no_grad
 
 METRICS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
+LOSSES = ("nonsaturating", "minimax")
 SHOW_EVERY = 50  # steps between two looks at the losses
 
 
 @dataclass
 class Settings:
-    """What a user may choose about a run. None for the recipe's own value has been filled in before."""
+    """What a user may choose about a run; `default_settings` fills in the recipe's own values."""
 
     recipe: str
     epochs: int
@@ -47,8 +48,8 @@ class Settings:
     sample_every: int | None  # steps; None: as the recipe says
 
 
-# What a resumed run may change; every other setting decides the digits.
-FREE_SETTINGS = ("epochs", "steps", "checkpoint_every", "checkpoint_steps", "sample_every")
+# What a resumed run may change: when it ends, saves and draws, and where the (same) images now lie.
+FREE_SETTINGS = ("epochs", "steps", "checkpoint_every", "checkpoint_steps", "sample_every", "dataset")
 
 
 def default_settings(recipe, /, **chosen):
@@ -71,9 +72,20 @@ def settings_of(state, path):
         raise UserError(f"{path} is damaged, or of a recipe that this minigan does not have") from None
     for field in fields(Settings):
         value = getattr(settings, field.name)
-        if not isinstance(value, field.type) or isinstance(value, bool) or (isinstance(value, (int, float)) and value < 0):
-            raise UserError(f"{path} is damaged: its setting {field.name} is {value!r:.50}")
+        if not isinstance(value, field.type) or not _is_possible(field.name, value):
+            raise UserError(f"{path} is damaged: its setting {field.name} is {ascii(value):.50}")
     return settings
+
+
+def _is_possible(name, value):
+    """Whether a setting of the right type has a value that the command line would let through."""
+    if name == "seed":
+        return 0 <= value < 2**64
+    if name == "loss":
+        return value in LOSSES
+    if isinstance(value, str):
+        return 0 < len(value) < 4096 and value.isprintable()
+    return value is None or (not isinstance(value, bool) and 0 < value < 2**31)
 
 
 class Run:
@@ -179,20 +191,21 @@ class Run:
 
     def restore(self, state, path):
         """Takes over a checkpoint's state. Raises UserError where it is of another run or damaged."""
-        if state.get("dataset") != self.dataset_hash:
-            raise UserError(f"{path} was trained on other images than --dataset {self.settings.dataset} now holds")
+        if not isinstance(state.get("dataset"), str) or state["dataset"] != self.dataset_hash:
+            raise UserError(f"{path} was trained on other images than those of --dataset {self.settings.dataset}")
         try:
             players = self.players
             players.generator.load_state_dict(state["generator"])
             players.discriminator.load_state_dict(state["discriminator"])
             players.optimizer_g.load_state_dict(state["optimizer_g"])
             players.optimizer_d.load_state_dict(state["optimizer_d"])
-            for optimizer, lr in ((players.optimizer_g, "lr_g"), (players.optimizer_d, "lr_d")):
-                optimizer.settings["lr"] = getattr(self.settings, lr)
+            for optimizer, lr in ((players.optimizer_g, self.settings.lr_g), (players.optimizer_d, self.settings.lr_d)):
+                optimizer.settings = {**optimizer.settings, "lr": lr, "weight_decay": 0.0, **self.recipe.adam}  # not the file's
             self.noise.draw, self.dropout.draw = int(state["draws"]["noise"]), int(state["draws"]["dropout"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            if min(self.step, self.noise.draw, self.dropout.draw) < 0:
-                raise ValueError("a negative count")
+            if not all(0 <= count < 2**60 for count in (self.step, self.noise.draw, self.dropout.draw)):
+                raise ValueError("an impossible count")
+            dict(state["environment"])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
 
@@ -235,35 +248,51 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
         self.samples, self.config = self.path / "samples", self.path / "config.json"
+        self._rows = None
 
-    def create(self, settings):
-        """Makes the folder. Raises UserError if it holds a run already or cannot be written."""
+    def create(self, run):
+        """Makes the folder and saves the run in it, so that from now on --resume finds something.
+
+        Raises UserError if the folder holds a run already or cannot be written.
+        """
         if self.checkpoint.exists() or self.metrics.exists() or self.config.exists():
             raise UserError(f"--out {self.path} already holds a run: add --resume to continue it, or choose another --out")
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
-            self._write_config(settings)
+            checkpoint.save(self.checkpoint, run.state())
+            self._write_config(run.settings)
             self._rows = open(self.metrics, "w", newline="")
         except OSError as error:
             raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._writer.writerow(METRICS)
 
-    def reopen(self, settings, step):
-        """Opens the metrics for the rows after `step`, dropping those already there."""
+    def reopen(self, run):
+        """Opens the metrics for the rows after the run's step, dropping those already there.
+
+        Raises UserError where the rows up to it are not all there, or nothing can be written.
+        """
         try:
+            kept = self._rows_up_to(run.step)
             self.samples.mkdir(exist_ok=True)
-            kept = [",".join(METRICS)]
-            if self.metrics.exists():
-                with open(self.metrics) as rows:
-                    next(rows, None)
-                    kept += [row.rstrip("\n") for _, row in zip(range(step), rows)]
-            checkpoint.write_atomically(self.metrics, ("\n".join(kept) + "\n").encode())
-            self._write_config(settings)
+            checkpoint.write_atomically(self.metrics, ("\n".join([",".join(METRICS), *kept]) + "\n").encode())
+            self._write_config(run.settings)
             self._rows = open(self.metrics, "a", newline="")
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
         self._writer = csv.writer(self._rows, lineterminator="\n")
+
+    def _rows_up_to(self, step):
+        """The lines of metrics.csv for steps 1 .. step, each checked to be that step's."""
+        if step == 0:
+            return []
+        rows = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
+        for number, row in enumerate(rows, 1):
+            if row.count(",") != len(METRICS) - 1 or row.split(",", 1)[0] != str(number):
+                raise UserError(f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}")
+        if len(rows) < step:
+            raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
+        return rows
 
     def _write_config(self, settings):
         config = {**asdict(settings), "environment": environment()}
@@ -272,6 +301,8 @@ class RunFolder:
     def write_row(self, row):
         """One step's metrics. Floats keep nine digits: enough to tell any two float32 apart."""
         self._writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
+        if row[0] % SHOW_EVERY == 0:
+            self._rows.flush()
 
     def save(self, run):
         """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
@@ -285,15 +316,24 @@ class RunFolder:
 
     def write_pictures(self, run):
         """The loss curves and the animation of all that has been written so far."""
-        self._rows.flush()
-        columns = np.atleast_2d(np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3)))
-        if columns.size:
-            plots.save_losses(self.path / "losses.png", *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
-        plots.save_animation(self.path / "evolution.gif", sorted(self.samples.glob("step_*.png")))
+        if self._rows:
+            self._rows.flush()
+        if run.step == 0:
+            return
+        columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
+        plots.save_losses(self.path / "losses.png", *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
+        pictures = {int(path.stem.removeprefix("step_")): path for path in self.samples.glob("step_*[0-9].png")}
+        shown = [pictures[step] for step in sorted(pictures) if step <= run.step]
+        if shown:
+            plots.save_animation(self.path / "evolution.gif", shown)
 
     def close(self):
         """Closes the metrics file."""
         self._rows.close()
+
+    def has_pictures(self):
+        """Whether the curves and the animation are there (a process may be killed before it draws them)."""
+        return (self.path / "losses.png").exists() and (self.path / "evolution.gif").exists()
 
 
 def environment():
@@ -338,8 +378,6 @@ def train(run, folder, quiet=False):
         mininterval=0.2 if os.isatty(2) else 15,
     )  # fmt: skip
     with StopSignals() as stop, bar:
-        if run.step == 0:
-            folder.save(run)  # from now on --resume always finds something
         while run.step < run.last_step and not stop.received:
             row = run.advance()
             if run.wants_sample() or run.step == run.last_step:
@@ -347,13 +385,15 @@ def train(run, folder, quiet=False):
             folder.write_row(row)
             if run.wants_checkpoint() or run.step == run.last_step:
                 folder.save(run)
+                if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
+                    folder.write_pictures(run)
             if not quiet:
                 bar.update()
                 if run.step % SHOW_EVERY == 0 or run.step == run.last_step:
                     rate = (run.step - bar.initial) * run.settings.batch_size / bar.format_dict["elapsed"]
                     bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
-        if stop.received and run.step < run.last_step:
+        if run.step < run.last_step:
             folder.save(run)
-    folder.write_pictures(run)
+            folder.write_pictures(run)
     folder.close()
     return stop.received if run.step < run.last_step else None

@@ -142,6 +142,20 @@ def test_shapes_that_do_not_fit_their_bytes_are_refused(tmp_path):
         refused(tmp_path / "c.pkl", pickle.dumps(state, 4), "damaged")
 
 
+def test_bytes_named_many_times_do_not_multiply_in_memory(tmp_path):
+    content = bytes(1 << 16)
+    arrays = [{"dtype": "uint8", "shape": [1 << 16], "bytes": content} for _ in range(5_000)]
+    state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": arrays}
+    refused(tmp_path / "c.pkl", pickle.dumps(state, 4), "larger than the file")
+
+
+def test_a_device_or_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe", tmp_path):
+        with pytest.raises(UserError, match="not a file"):
+            checkpoint.load(path)
+
+
 def test_a_file_that_contains_itself_or_nests_without_end_is_refused(tmp_path):
     state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}
     loop = dict(state)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def test_a_stopped_run_says_how_to_resume_and_does(tmp_path, small_dataset):
     (["--device", "gpu"], ["--device gpu", "--device cpu"]),
     (["--resume"], ["--resume", "no checkpoint"]),
     (["--resume", "missing.pkl"], ["--resume", "missing.pkl"]),
+    (["--resume", ""], ["--resume"]),
     (["--step", "3"], ["--step"]),
 ])  # fmt: skip
 def test_bad_arguments_to_train(tmp_path, arguments, words):
@@ -137,16 +139,30 @@ def test_a_broken_checkpoint_is_refused(finished, tmp_path, damage):
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pkl"]
 
 
-def test_resume_on_other_images_is_refused(tmp_path, finished, small_dataset):
-    copy = tmp_path / "checkpoint.pkl"
-    content = (finished[0] / "checkpoint.pkl").read_bytes()
-    name = str(small_dataset).encode()
-    assert content.count(name) == 1
-    shorter = b"mnist"  # the embedded data set, in place of the small one
-    start = content.index(name)
-    copy.write_bytes(content[: start - 1] + bytes([len(shorter)]) + shorter + content[start + len(name) :])
-    process = run_command(TRAIN, "--resume", copy, "--steps", 9)
-    assert process.returncode == 2 and "Traceback" not in process.stderr
+def test_a_moved_data_folder_is_followed_and_other_images_are_refused(tmp_path, finished, small_dataset):
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    shutil.copytree(finished[0], run)
+    shutil.copytree(small_dataset, moved)
+    assert_refused(run_command(TRAIN, "--resume", run, "--steps", 9, "--dataset", "mnist"), "other images")
+    process = run_command(TRAIN, "--resume", run, "--steps", 9, "--dataset", moved)
+    assert process.returncode == 0, process.stderr
+
+
+def test_a_damaged_metrics_file_is_named(tmp_path, finished):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
+    for damaged, word in ((lines[:2] + lines[3:], "line 3"), (lines[:3], "ends before step 6"), ([b"\xff" * 40], "ends")):
+        (run / "metrics.csv").write_bytes(b"".join(x if isinstance(x, bytes) else x.encode() for x in damaged))
+        assert_refused(run_command(TRAIN, "--resume", run, "--steps", 9), "metrics.csv", word)
+
+
+def test_pictures_that_a_kill_prevented_are_drawn_on_resume(tmp_path, finished):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    (run / "losses.png").unlink()
+    assert_refused(run_command(TRAIN, "--resume", run), "complete")
+    assert (run / "losses.png").exists()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, small_dataset):

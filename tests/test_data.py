@@ -52,6 +52,8 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
         (b"hello" + whole, "not an IDX file"),
         (b"", "not an IDX file"),
         (whole[:4] + b"\xff" * 12, "truncated"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "not an IDX file"),
+        (b"\0\0\x08\3" + b"\xff" * 8 + bytes(4), "empty"),
     ):
         path.write_bytes(damage)
         with pytest.raises(UserError, match=words):
@@ -62,6 +64,17 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     path.unlink()
     (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(whole)[:-9])
     with pytest.raises(UserError, match="cannot be read"):
+        data.load_images(tmp_path)
+
+
+def test_emnist_drops_in_and_stands_upright(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    write_idx(tmp_path / "emnist-digits-train-images-idx3-ubyte", images)
+    write_idx(tmp_path / "emnist-digits-test-images-idx3-ubyte", images[:2])
+    np.testing.assert_array_equal(data.load_images(tmp_path), images.transpose(0, 2, 1))
+    assert len(data.load_images(tmp_path, ("train", "t10k"))) == 7
+    write_idx(tmp_path / "emnist-letters-train-images-idx3-ubyte", images)
+    with pytest.raises(UserError, match="several sets"):
         data.load_images(tmp_path)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
-from minigan import functions
+from minigan import conv, functions, nn
 from minigan import tensor as engine
 from minigan.gradcheck import gradcheck
 from minigan.tensor import Tensor, concatenate, detect_anomaly, grad, no_grad, where
@@ -238,6 +238,42 @@ def test_errors_say_what_to_do():
         x @ x
     with pytest.raises(TypeError, match="floats"):
         Tensor([1, 2], requires_grad=True)
+
+
+def test_what_would_pass_silently_raises():
+    x = tensor((2, 3))
+    for wrong in (lambda: x.sum(5), lambda: x.permute(2, 3), lambda: x.squeeze(4), lambda: concatenate([x], 2)):
+        with pytest.raises(IndexError):
+            wrong()
+    with pytest.raises(TypeError, match="int64"):
+        Tensor([1, 2]) * 0.5
+    single, double = (Tensor(np.ones((1, 1, 4, 4), dtype)) for dtype in ("float32", "float64"))
+    for a, b in ((single, double), (double, single), (single.to("float16"), single.to("float16"))):
+        with pytest.raises(TypeError, match="float"):
+            conv.conv2d(a, b)
+    with pytest.raises(TypeError, match="Tensor"):
+        nn.ReLU()(np.ones(3))
+    with pytest.raises(ValueError, match="nothing to check"):
+        gradcheck(lambda a: a * 2.0, Tensor(np.ones(3)))
+
+
+def test_grads_of_two_leaves_never_share_memory():
+    a, b = tensor((3,)), tensor((3,), 1)
+    (a + b).sum().backward()
+    a.grad.data *= 0.5
+    np.testing.assert_array_equal(b.grad.data, np.ones(3))
+
+
+def test_edges_of_functions():
+    zero = Tensor(np.zeros(1), requires_grad=True)
+    assert grad(grad(zero**2, zero, create_graph=True)[0], zero)[0].item() == 2.0
+    assert grad((zero**1).sum(), zero)[0].item() == 1.0 and grad((zero**0).sum(), zero)[0].item() == 0.0
+    assert np.isnan(Tensor(np.array(np.nan)).clamp(0, 1).item())
+    assert Tensor(np.full(2, -np.inf)).logsumexp(0).item() == -np.inf
+    assert not Tensor([0.0]) and Tensor(1.0)
+    x = tensor((4,))
+    np.testing.assert_array_equal(x[Tensor([0, 2])].data, x.data[[0, 2]])
+    np.testing.assert_array_equal((x < 0) | (x >= 0), True)
 
 
 def test_an_anomaly_is_traced_to_the_op_that_made_it():

@@ -19,10 +19,11 @@ def shown_commands():
     """The `python -m minigan...` commands in the README's code blocks, as (module, arguments)."""
     for block in re.findall(r"^```(?:sh)?\n(.*?)^```", README.read_text(), re.M | re.S):
         for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            if "-m" in words and words[words.index("-m") + 1].startswith("minigan."):
-                at = words.index("-m") + 1
-                yield words[at], words[at + 1 :]
+            for command in line.split("&&"):
+                words = shlex.split(command, comments=True)
+                if "-m" in words and words[words.index("-m") + 1].startswith("minigan."):
+                    at = words.index("-m") + 1
+                    yield words[at], words[at + 1 :]
 
 
 def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
@@ -38,6 +39,11 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
             [sys.executable, "-m", module, *arguments, *short], cwd=tmp_path, capture_output=True, text=True, timeout=120
         )
         assert process.returncode == 0, (module, arguments, process.stderr)
+
+
+def test_the_python_example_in_the_readme_runs():
+    (example,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
+    exec(compile(example, "README.md", "exec"), {})
 
 
 def test_the_two_commands_of_a_fresh_machine_are_there():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minigan import checkpoint, gan, random, recipes, training
+from minigan.errors import UserError
 from minigan.tensor import Tensor
 
 
@@ -17,7 +18,7 @@ def make_run(recipe, dataset, **chosen):
 
 def trained(folder, run):
     folder = training.RunFolder(folder)
-    folder.create(run.settings)
+    folder.create(run)
     training.train(run, folder, quiet=True)
     return folder
 
@@ -27,7 +28,7 @@ def resumed(folder, **changes):
     settings = dataclasses.replace(training.settings_of(state, folder.checkpoint), **changes)
     run = training.Run(settings)
     run.restore(state, folder.checkpoint)
-    folder.reopen(settings, run.step)
+    folder.reopen(run)
     training.train(run, folder, quiet=True)
 
 
@@ -71,6 +72,48 @@ def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path, small_dataset
         rows.write("6,1,0.1,0.2,0.3,0.4,0.5\n7,1,0.")  # as a killed process might leave it
     resumed(halves, steps=10)
     assert_same_run(whole, halves)
+
+
+def change(state, path, value):
+    *parents, last = path
+    for name in parents:
+        state = state[name]
+    if value is None:
+        del state[last]
+    else:
+        state[last] = value
+
+
+@pytest.mark.parametrize("path, value", [
+    (["settings", "seed"], 2**64), (["settings", "d_steps"], 0), (["settings", "checkpoint_every"], 0),
+    (["settings", "lr_g"], float("nan")), (["settings", "loss"], "foo"), (["settings", "recipe"], "foo"),
+    (["settings", "dataset"], "x\ny"), (["settings", "batch_size"], True), (["settings"], None),
+    (["dataset"], np.zeros(3)), (["dataset"], None), (["environment"], None), (["step"], -1), (["step"], "x"),
+    (["draws", "noise"], 2**64), (["draws"], None), (["seconds"], "x"), (["generator"], None),
+    (["generator", "0.weight"], np.zeros((2, 2), np.float32)), (["generator", "1.num_batches_tracked"], 2**70),
+    (["optimizer_g", "state", 0, "step"], -5), (["optimizer_g", "state", 0, "exp_avg_sq"], None),
+    (["optimizer_g", "state", 0, "exp_avg"], np.zeros(3)), (["optimizer_d", "param_groups"], []),
+    (["optimizer_d", "state", 99], {"step": 1}), (["optimizer_d", "state"], 5),
+])  # fmt: skip
+def test_a_wellformed_checkpoint_with_impossible_contents_is_refused_in_one_line(tmp_path, small_dataset, path, value):
+    run = make_run("chaudhary2024", small_dataset)
+    run.advance()
+    state = checkpoint.unpack(checkpoint.pack(run.state()))
+    change(state, path, value)
+    with pytest.raises(UserError) as caught:
+        settings = training.settings_of(state, tmp_path)
+        training.Run(settings).restore(state, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_optimizers_settings_come_from_the_run_and_never_from_the_file(tmp_path, small_dataset):
+    run = make_run("chaudhary2024", small_dataset)
+    run.advance()
+    state = checkpoint.unpack(checkpoint.pack(run.state()))
+    state["optimizer_g"]["param_groups"][0].update(betas="xx", eps={}, lr="y", weight_decay=[])
+    other = make_run("chaudhary2024", small_dataset)
+    other.restore(state, tmp_path)
+    assert other.players.optimizer_g.settings == run.players.optimizer_g.settings
 
 
 def test_the_seed_decides_the_run(tmp_path, small_dataset):

@@ -7,10 +7,14 @@ import sys
 
 from numba.core import event
 
-from minigan.kernels.cpu.convolution import conv2d, conv2d_weight, conv_transpose2d
-from minigan.kernels.cpu.elementwise import adam, leaky_relu, leaky_relu_backward, sigmoid
-from minigan.kernels.cpu.normalization import batch_norm, batch_norm_backward
-from minigan.kernels.cpu.random import normal, random_bits, uniform
+from minigan.kernels.cpu import cache
+
+cache.drop_stale(__path__[0])  # before the imports below load what was compiled
+
+from minigan.kernels.cpu.convolution import conv2d, conv2d_weight, conv_transpose2d  # noqa: E402
+from minigan.kernels.cpu.elementwise import adam, leaky_relu, leaky_relu_backward, sigmoid  # noqa: E402
+from minigan.kernels.cpu.normalization import batch_norm, batch_norm_backward  # noqa: E402
+from minigan.kernels.cpu.random import normal, random_bits, uniform  # noqa: E402
 
 __all__ = [
     "adam", "batch_norm", "batch_norm_backward", "conv2d", "conv2d_weight", "conv_transpose2d",
