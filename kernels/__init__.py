@@ -47,7 +47,9 @@ def use(name=None, /, **functions):
     reference = _load("reference")
     for function in functions:
         if not callable(getattr(reference, function, None)):
-            raise TypeError(f"there is no kernel named {function!r}; the kernels are those of minigan/kernels/reference.py")
+            raise TypeError(
+                f"there is no kernel named {function!r}; the kernels are those of minigan/kernels/reference.py"
+            )
     if name is not None:
         _load(name)
     _replaced.append((name, functions))

@@ -160,9 +160,7 @@ def philox4x32(counter, key):
 def random_bits(seed, purpose, draw, out):
     """Fills flat uint32 `out`: block b is Philox(counter = (b, draw low, draw high, purpose), key = seed)."""
     blocks = np.arange((out.size + 3) // 4, dtype=np.uint64)
-    words = philox4x32(
-        (blocks, draw & 0xFFFFFFFF, draw >> 32, purpose), (seed & 0xFFFFFFFF, seed >> 32)
-    )  # (4, blocks)
+    words = philox4x32((blocks, draw & 0xFFFFFFFF, draw >> 32, purpose), (seed & 0xFFFFFFFF, seed >> 32))  # (4, blocks)
     out[...] = words.T.reshape(-1)[: out.size]
     return out
 

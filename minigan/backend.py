@@ -1,4 +1,4 @@
-"""Devices: where an array lives, how it gets there, and which kernels work on it.
+"""Devices: where an array lives, how it gets there, which kernels work on it, and with how many threads.
 
 The only file of the library that imports CuPy, and only when a GPU is asked for.
 """
@@ -65,6 +65,23 @@ def select_device(name):
     if missing and name == "gpu":
         raise UserError(f"--device gpu: {missing}; or use --device cpu")
     return "cpu" if missing else "gpu"
+
+
+def thread_count():
+    """The threads that CPU kernels use now."""
+    import numba
+
+    return numba.get_num_threads()
+
+
+def set_threads(count=None):
+    """Gives CPU kernels `count` threads, or all there are. Raises UserError for more than there are."""
+    import numba
+
+    available = numba.config.NUMBA_NUM_THREADS
+    if count is not None and count > available:
+        raise UserError(f"--threads {count}: this machine offers {available}")
+    numba.set_num_threads(count or available)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import sys
 
 from tqdm import tqdm
 
-from minigan import benchmark, cli, training
+from minigan import backend, benchmark, cli
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -18,10 +18,18 @@ def parser():
         description="Time whole training steps on the CPU. With --against torch the same step in PyTorch takes turns "
         "with ours, and the ratio is taken round by round: on a shared machine only ratios mean something.",
     )
-    p.add_argument("--recipe", choices=sorted(RECIPES), default="chaudhary2024", help="what to train (default: %(default)s)")
+    p.add_argument(
+        "--recipe", choices=sorted(RECIPES), default="chaudhary2024", help="what to train (default: %(default)s)"
+    )
     p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="images in a step (default: the paper's)")
     p.add_argument("--against", choices=("torch",), help="the competitor; it must be installed")
-    p.add_argument("--rounds", type=cli.positive_int, default=11, metavar="N", help="turns of each competitor (default: %(default)s)")
+    p.add_argument(
+        "--rounds",
+        type=cli.positive_int,
+        default=11,
+        metavar="N",
+        help="turns of each competitor (default: %(default)s)",
+    )
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return p
@@ -30,8 +38,8 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
-    training.set_threads(arguments.threads)
-    threads = training.thread_count()
+    backend.set_threads(arguments.threads)
+    threads = backend.thread_count()
     batch_size = arguments.batch_size or RECIPES[arguments.recipe].batch_size
     steps = {"minigan": benchmark.training_step(arguments.recipe, batch_size)}
     if arguments.against:

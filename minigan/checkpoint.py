@@ -146,7 +146,9 @@ def _check_opcodes(content, path):
     try:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(content)):
             if opcode.name not in HARMLESS:
-                raise UserError(f"{path} is refused: opcode {opcode.name} at byte {position} has no place in a checkpoint")
+                raise UserError(
+                    f"{path} is refused: opcode {opcode.name} at byte {position} has no place in a checkpoint"
+                )
             if count > MOST_OPCODES:
                 raise UserError(f"{path} is refused: more than {MOST_OPCODES} opcodes")
             # A frame announces bytes that follow; the unpickler would reserve them unseen.

@@ -40,7 +40,9 @@ def load_images(dataset="mnist", splits=("train",)):
     for split in splits:
         path, array = _load(dataset, f"{split}-images-idx3-ubyte")
         if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE) or len(array) == 0:
-            raise UserError(f"{path} holds an array of shape {array.shape}; images must be (N, {SIDE}, {SIDE}) with N > 0")
+            raise UserError(
+                f"{path} holds an array of shape {array.shape}; images must be (N, {SIDE}, {SIDE}) with N > 0"
+            )
         # EMNIST stores its images with rows and columns exchanged.
         images.append(array.transpose(0, 2, 1) if path.name.startswith("emnist") else array)
     return np.concatenate(images)
@@ -78,7 +80,9 @@ def _candidates(folder, name):
         yield folder / f"{name}{ending}"
         found = sorted(folder.glob(f"emnist-*-{emnist}{ending}"))
         if len(found) > 1:
-            raise UserError(f"{folder} holds several sets, such as {found[0].name} and {found[1].name}: keep one a folder")
+            raise UserError(
+                f"{folder} holds several sets, such as {found[0].name} and {found[1].name}: keep one a folder"
+            )
         yield from found
 
 

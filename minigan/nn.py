@@ -61,7 +61,9 @@ class Module:
     def __call__(self, *inputs):
         for value in inputs:
             if not isinstance(value, Tensor):
-                raise TypeError(f"{type(self).__name__} takes Tensors, not {type(value).__name__}: wrap it, Tensor(...)")
+                raise TypeError(
+                    f"{type(self).__name__} takes Tensors, not {type(value).__name__}: wrap it, Tensor(...)"
+                )
         try:
             return self.forward(*inputs)
         except ShapeError as error:

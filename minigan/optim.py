@@ -53,7 +53,9 @@ class Optimizer:
         """Takes over settings and state. Raises ValueError where they are of other parameters."""
         (group,) = state_dict["param_groups"]
         if len(group["params"]) != len(self.params):
-            raise ValueError(f"the state is of {len(group['params'])} parameters; this optimizer has {len(self.params)}")
+            raise ValueError(
+                f"the state is of {len(group['params'])} parameters; this optimizer has {len(self.params)}"
+            )
         loaded = {}
         for position, saved in state_dict["state"].items():
             parameter = self.params[int(position)].data

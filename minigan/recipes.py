@@ -8,8 +8,22 @@ from dataclasses import dataclass
 
 from minigan import init, random
 from minigan.nn import (
-    BatchNorm1d, BatchNorm2d, BCELoss, BCEWithLogitsLoss, Conv2d, ConvTranspose2d, Dropout, Flatten,
-    LeakyReLU, Linear, Module, ReLU, Sequential, Sigmoid, Tanh, Unflatten,
+    BatchNorm1d,
+    BatchNorm2d,
+    BCELoss,
+    BCEWithLogitsLoss,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    Module,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    Unflatten,
 )  # fmt: skip
 
 

@@ -18,10 +18,23 @@ def parser():
         "(.npy, uint8, N x 28 x 28). The same seed gives the same images, and a larger count adds to them.",
     )
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="the checkpoint.pkl of a run, or the run's folder")
-    p.add_argument("--count", type=cli.positive_int, default=64, metavar="N", help="how many images (default: %(default)s)")
+    p.add_argument(
+        "--count", type=cli.positive_int, default=64, metavar="N", help="how many images (default: %(default)s)"
+    )
     p.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="of the latents (default: %(default)s)")
-    p.add_argument("--batch-size", type=cli.positive_int, default=64, metavar="N", help="images generated at a time (default: %(default)s)")
-    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used")
+    p.add_argument(
+        "--batch-size",
+        type=cli.positive_int,
+        default=64,
+        metavar="N",
+        help="images generated at a time (default: %(default)s)",
+    )
+    p.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="auto, the default, takes a GPU if one can be used",
+    )
     p.add_argument("--out", required=True, metavar="FILE", help="grid.png or samples.npy")
     return p
 

@@ -504,7 +504,9 @@ class Tensor:
         return float(self.item())
 
     def __repr__(self):
-        made = f", made by {type(self.op).__name__}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        made = (
+            f", made by {type(self.op).__name__}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        )
         values = np.array2string(self.numpy(), precision=4, threshold=20) if self.data.size <= 20 else "..."
         return f"Tensor({values}, {self.dtype}{self.shape}{made})"
 

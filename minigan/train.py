@@ -4,7 +4,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from minigan import backend, checkpoint, cli, training
+from minigan import backend, checkpoint, cli, run_folder, training
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -23,13 +23,22 @@ def parser():
         ),
     )
     p.add_argument("--recipe", choices=sorted(RECIPES), help="the paper to reproduce (default: chaudhary2024)")
-    p.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used")
+    p.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="auto, the default, takes a GPU if one can be used",
+    )
     p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="passes over the images (default: the paper's)")
     p.add_argument("--steps", type=cli.positive_int, metavar="N", help="stop after this many training steps instead")
     p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="real images in a step, at least 2; an epoch's "
                    "last batch may be smaller, and is left out if it is one image (default: the paper's)")  # fmt: skip
-    p.add_argument("--lr-g", type=cli.learning_rate, metavar="X", help="the generator's learning rate (default: the paper's)")
-    p.add_argument("--lr-d", type=cli.learning_rate, metavar="X", help="the discriminator's learning rate (default: the paper's)")
+    p.add_argument(
+        "--lr-g", type=cli.learning_rate, metavar="X", help="the generator's learning rate (default: the paper's)"
+    )
+    p.add_argument(
+        "--lr-d", type=cli.learning_rate, metavar="X", help="the discriminator's learning rate (default: the paper's)"
+    )
     p.add_argument(
         "--d-steps", type=cli.d_steps, metavar="N[:EPOCHS]",
         help="updates of the discriminator in each step, on the same real images with fresh noise; "
@@ -41,16 +50,25 @@ def parser():
     )  # fmt: skip
     p.add_argument("--seed", type=cli.seed, metavar="N", help="same seed, device and threads: same digits (default: 0)")
     p.add_argument(
-        "--dataset", metavar="mnist|DIR", help="or a folder of IDX files in MNIST's naming, plain or .gz (default: mnist)"
+        "--dataset",
+        metavar="mnist|DIR",
+        help="or a folder of IDX files in MNIST's naming, plain or .gz (default: mnist)",
     )
     p.add_argument("--out", metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)")
     p.add_argument(
         "--resume", nargs="?", const=True, metavar="CHECKPOINT",
         help="continue the run in --out, or that of a checkpoint.pkl; --epochs or --steps may extend it",
     )  # fmt: skip
-    p.add_argument("--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save (default: by recipe)")
+    p.add_argument(
+        "--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save (default: by recipe)"
+    )
     p.add_argument("--checkpoint-steps", type=cli.positive_int, metavar="STEPS", help="save every so many steps, too")
-    p.add_argument("--sample-every", type=cli.positive_int, metavar="STEPS", help="how often to draw samples (default: the paper's)")
+    p.add_argument(
+        "--sample-every",
+        type=cli.positive_int,
+        metavar="STEPS",
+        help="how often to draw samples (default: the paper's)",
+    )
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
@@ -60,7 +78,7 @@ def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
     device = backend.select_device(arguments.device)
-    training.set_threads(arguments.threads)
+    backend.set_threads(arguments.threads)
     run, folder = _resume(arguments, device) if arguments.resume is not None else _start(arguments, device)
     if run.step >= run.last_step:
         if not folder.has_pictures():
@@ -69,13 +87,15 @@ def main(argv=None):
             f"the run in {folder.path} is complete after {run.step} steps: extend it with --epochs or --steps"
         )
     say = (lambda text: None) if arguments.quiet else print
-    threads = f", {training.thread_count()} threads" if device == "cpu" else ""
+    threads = f", {backend.thread_count()} threads" if device == "cpu" else ""
     say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
         stopped_by = training.train(run, folder, arguments.quiet)
     except OSError as error:
-        raise UserError(f"{folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume") from None
+        raise UserError(
+            f"{folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"
+        ) from None
     if run.step == 0:
         say(f"Stopped before the first step. To go on: python -m minigan.train --resume {folder.checkpoint}")
         return 128 + stopped_by
@@ -100,7 +120,7 @@ def _start(arguments, device):
     recipe = RECIPES[arguments.recipe or "chaudhary2024"]
     settings = training.default_settings(recipe, **_chosen(arguments))
     run = training.Run(settings, device)
-    folder = training.RunFolder(arguments.out or f"runs/{recipe.name}")
+    folder = run_folder.RunFolder(arguments.out or f"runs/{recipe.name}")
     folder.create(run)
     return run, folder
 
@@ -113,20 +133,28 @@ def _resume(arguments, device):
     if path.is_dir():
         path = path / "checkpoint.pkl"
     if not path.is_file() or path.name != "checkpoint.pkl":
-        raise UserError(f"--resume: there is no checkpoint {path}; start without --resume, or name the checkpoint.pkl of a run's folder")
+        raise UserError(
+            f"--resume: there is no checkpoint {path}; start without --resume, or name the checkpoint.pkl of a run's folder"
+        )
     if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
-        raise UserError(f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}")
+        raise UserError(
+            f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}"
+        )
     state = checkpoint.load(path)
     settings = training.settings_of(state, path)
     if arguments.d_steps and arguments.d_steps != (settings.d_steps, settings.d_steps_epochs):
         only = f":{settings.d_steps_epochs}" if settings.d_steps_epochs else ""
-        raise UserError(f"{path} was trained with --d-steps {settings.d_steps}{only}, and goes on with it: leave it out")
+        raise UserError(
+            f"{path} was trained with --d-steps {settings.d_steps}{only}, and goes on with it: leave it out"
+        )
     for name, value in _chosen(arguments).items():
         if name in training.FREE_SETTINGS:
             setattr(settings, name, value)
         elif value != getattr(settings, name):
             option = "--" + name.replace("_", "-")
-            raise UserError(f"{path} was trained with {option} {getattr(settings, name)}, and goes on with it: leave out {option}")
+            raise UserError(
+                f"{path} was trained with {option} {getattr(settings, name)}, and goes on with it: leave out {option}"
+            )
     if arguments.epochs and not arguments.steps:
         settings.steps = None
     run = training.Run(settings, device)
@@ -135,7 +163,7 @@ def _resume(arguments, device):
     if before != run.state()["environment"]:
         print(f"minigan: the run was saved on {before}; continued on {run.state()['environment']}, its bits may differ",
               file=sys.stderr)  # fmt: skip
-    folder = training.RunFolder(path.parent)
+    folder = run_folder.RunFolder(path.parent)
     if run.step < run.last_step:
         folder.reopen(run)
     return run, folder

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan import checkpoint
-from minigan.training import METRICS
+from minigan.run_folder import METRICS
 
 LONGEST_LIFE = 0.25  # seconds between the first sign of life and the kill
 
@@ -78,7 +78,9 @@ def trial(dataset, kills, steps, seed, folder):
         process = subprocess.Popen(command(dataset, killed, steps, resume=before is not None), stderr=subprocess.PIPE)
         hits += kill_once(process, killed, before, done % 2 == 1, draw.uniform(0, LONGEST_LIFE))
         if process.returncode != -9:
-            raise SystemExit(f"the run ended before kill {done + 1}: {process.stderr.read().decode()}; use more --steps")
+            raise SystemExit(
+                f"the run ended before kill {done + 1}: {process.stderr.read().decode()}; use more --steps"
+            )
         done += 1
     subprocess.run(command(dataset, killed, steps, resume=True), check=True, stderr=subprocess.DEVNULL)
     found = differences(*(checkpoint.load(run / "checkpoint.pkl") for run in (whole, killed)))

@@ -68,7 +68,12 @@ class Attack:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize(
     "attack",
-    [Attack(os.mkdir, "executed"), Attack(builtins.exec, "open('executed', 'w')"), Attack(builtins.eval, "1"), np.zeros(3)],
+    [
+        Attack(os.mkdir, "executed"),
+        Attack(builtins.exec, "open('executed', 'w')"),
+        Attack(builtins.eval, "1"),
+        np.zeros(3),
+    ],
 )
 def test_a_pickle_that_would_call_is_refused_unexecuted(tmp_path, monkeypatch, protocol, attack):
     monkeypatch.chdir(tmp_path)
@@ -176,6 +181,7 @@ def test_a_save_that_fails_keeps_the_old_file_and_leaves_no_litter(saved, monkey
     before = saved.read_bytes()
     for function in ("fsync", "replace"):
         with monkeypatch.context() as patch:
+
             def fail(*_):
                 raise OSError(28, "No space left on device")
 

@@ -55,7 +55,12 @@ def test_quiet_is_quiet(tmp_path, small_dataset):
 def test_samples_as_picture_and_as_array(finished, tmp_path):
     folder, _ = finished
     for count in (5, 70):
-        assert run_command(SAMPLE, folder / "checkpoint.pkl", "--count", count, "--out", tmp_path / f"{count}.npy").returncode == 0
+        assert (
+            run_command(
+                SAMPLE, folder / "checkpoint.pkl", "--count", count, "--out", tmp_path / f"{count}.npy"
+            ).returncode
+            == 0
+        )
     few, many = np.load(tmp_path / "5.npy"), np.load(tmp_path / "70.npy")
     assert few.dtype == np.uint8 and few.shape == (5, 28, 28) and many.shape == (70, 28, 28)
     np.testing.assert_array_equal(few, many[:5])
@@ -152,7 +157,11 @@ def test_a_damaged_metrics_file_is_named(tmp_path, finished):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
     lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
-    for damaged, word in ((lines[:2] + lines[3:], "line 3"), (lines[:3], "ends before step 6"), ([b"\xff" * 40], "ends")):
+    for damaged, word in (
+        (lines[:2] + lines[3:], "line 3"),
+        (lines[:3], "ends before step 6"),
+        ([b"\xff" * 40], "ends"),
+    ):
         (run / "metrics.csv").write_bytes(b"".join(x if isinstance(x, bytes) else x.encode() for x in damaged))
         assert_refused(run_command(TRAIN, "--resume", run, "--steps", 9), "metrics.csv", word)
 

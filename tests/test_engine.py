@@ -278,5 +278,9 @@ def test_edges_of_functions():
 
 def test_an_anomaly_is_traced_to_the_op_that_made_it():
     x = Tensor(np.array([1.0, 0.0]), requires_grad=True)
-    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match=r"Log\(float64\(2,\)\)"):
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(FloatingPointError, match=r"Log\(float64\(2,\)\)"),
+    ):
         (x.log() * 0.0).exp()

@@ -36,7 +36,11 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
         if module == "minigan.bench" and "--against" in arguments:
             short += ["--help"]  # the comparison itself is test_bench's business
         process = subprocess.run(
-            [sys.executable, "-m", module, *arguments, *short], cwd=tmp_path, capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", module, *arguments, *short],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert process.returncode == 0, (module, arguments, process.stderr)
 

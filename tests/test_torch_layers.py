@@ -11,9 +11,8 @@ from minigan import functions, init, nn, optim, random, recipes
 from minigan.tensor import Tensor, grad
 
 torch = pytest.importorskip("torch")
-from torch.nn import functional as F  # noqa: E402
-
 import torch_twins  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
 drawn = settings(max_examples=30, deadline=None)
 

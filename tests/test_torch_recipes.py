@@ -7,9 +7,8 @@ from minigan import backend, gan, kernels, nn, optim, random, recipes
 from minigan.tensor import Tensor, grad, no_grad
 
 torch = pytest.importorskip("torch")
-from torch.nn import functional as F  # noqa: E402
-
 import torch_twins  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
 NAMES = sorted(recipes.RECIPES)
 BATCH = 3

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from minigan import checkpoint, gan, random, recipes, training
+from minigan import checkpoint, gan, random, recipes, run_folder, training
 from minigan.errors import UserError
 from minigan.tensor import Tensor
 
@@ -17,7 +17,7 @@ def make_run(recipe, dataset, **chosen):
 
 
 def trained(folder, run):
-    folder = training.RunFolder(folder)
+    folder = run_folder.RunFolder(folder)
     folder.create(run)
     training.train(run, folder, quiet=True)
     return folder

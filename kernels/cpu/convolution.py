@@ -17,10 +17,9 @@ right and bottom follow from the shapes.
 import math
 
 import numpy as np
-from numba import get_num_threads, njit, prange
-
 from minigan.kernels import pool
 from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, lanes_of, multiply
+from numba import get_num_threads, njit, prange
 
 PANEL = 64  # columns of output pixels packed side by side in C
 MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2

@@ -55,9 +55,7 @@ def _leaky_relu_backward_loop(g, x, slope, out):
         out[i] = g[i] if x[i] > 0 else slope * below
 
 
-def _adam_loop(
-    parameter, gradient, first, second, step_size, beta1, rest1, beta2, rest2, root_correction2, eps
-):
+def _adam_loop(parameter, gradient, first, second, step_size, beta1, rest1, beta2, rest2, root_correction2, eps):
     for i in prange(parameter.size):
         first[i] = beta1 * first[i] + rest1 * gradient[i]
         second[i] = beta2 * second[i] + rest2 * gradient[i] * gradient[i]

@@ -13,7 +13,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-
 def _vector_bytes():
     """Bytes of a vector register: 64 with AVX-512; 32 otherwise (LLVM splits it where it must)."""
     if config.CPU_NAME and config.CPU_NAME != llvm.get_host_cpu_name():

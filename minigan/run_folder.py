@@ -1,0 +1,131 @@
+"""The folder a run leaves behind, written as it goes.
+
+config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, checkpoint.pkl. Rows reach
+the disk before the checkpoint that counts on them, and every file but metrics.csv is replaced whole.
+"""
+
+import csv
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from minigan import __version__, backend, checkpoint, plots
+from minigan.errors import UserError
+
+METRICS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
+FLUSH_EVERY = 50  # rows of metrics.csv
+
+
+class RunFolder:
+    """Where a run writes. `create` refuses a folder that holds a run; `reopen` continues one."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
+        self.samples, self.config = self.path / "samples", self.path / "config.json"
+        self._rows = None
+
+    def create(self, run):
+        """Makes the folder and saves the run in it, so that from now on --resume finds something.
+
+        Raises UserError if the folder holds a run already or cannot be written.
+        """
+        if self.checkpoint.exists() or self.metrics.exists() or self.config.exists():
+            raise UserError(
+                f"--out {self.path} already holds a run: add --resume to continue it, or choose another --out"
+            )
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+            checkpoint.save(self.checkpoint, run.state())
+            self._write_config(run.settings)
+            self._rows = open(self.metrics, "w", newline="")
+        except OSError as error:
+            raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer.writerow(METRICS)
+
+    def reopen(self, run):
+        """Opens the metrics for the rows after the run's step, dropping those already there.
+
+        Raises UserError where the rows up to it are not all there, or nothing can be written.
+        """
+        try:
+            kept = self._rows_up_to(run.step)
+            self.samples.mkdir(exist_ok=True)
+            checkpoint.write_atomically(self.metrics, ("\n".join([",".join(METRICS), *kept]) + "\n").encode())
+            self._write_config(run.settings)
+            self._rows = open(self.metrics, "a", newline="")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+
+    def _rows_up_to(self, step):
+        """The lines of metrics.csv for steps 1 .. step, each checked to be that step's."""
+        if step == 0:
+            return []
+        rows = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
+        for number, row in enumerate(rows, 1):
+            if row.count(",") != len(METRICS) - 1 or row.split(",", 1)[0] != str(number):
+                raise UserError(f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}")
+        if len(rows) < step:
+            raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
+        return rows
+
+    def _write_config(self, settings):
+        config = {**asdict(settings), "environment": environment()}
+        checkpoint.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
+
+    def write_row(self, row):
+        """One step's metrics. Floats keep nine digits: enough to tell any two float32 apart."""
+        self._writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
+        if row[0] % FLUSH_EVERY == 0:
+            self._rows.flush()
+
+    def save(self, run):
+        """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
+        self._rows.flush()
+        os.fsync(self._rows.fileno())
+        checkpoint.save(self.checkpoint, run.state())
+
+    def write_sample(self, run):
+        """The picture of the run's fixed latents now."""
+        plots.save_grid(self.samples / f"step_{run.step:06d}.png", run.samples())
+
+    def write_pictures(self, run):
+        """The loss curves and the animation of all that has been written so far."""
+        if self._rows:
+            self._rows.flush()
+        if run.step == 0:
+            return
+        columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
+        plots.save_losses(self.path / "losses.png", *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
+        pictures = {int(path.stem.removeprefix("step_")): path for path in self.samples.glob("step_*[0-9].png")}
+        shown = [pictures[step] for step in sorted(pictures) if step <= run.step]
+        if shown:
+            plots.save_animation(self.path / "evolution.gif", shown)
+
+    def close(self):
+        """Closes the metrics file."""
+        self._rows.close()
+
+    def has_pictures(self):
+        """Whether the curves and the animation are there (a process may be killed before it draws them)."""
+        return (self.path / "losses.png").exists() and (self.path / "evolution.gif").exists()
+
+
+def environment():
+    """What the numbers of a run depend on besides its settings."""
+    import numba
+
+    return {
+        "minigan": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "machine": platform.machine(),
+        "threads": backend.thread_count(),
+    }
