@@ -8,7 +8,7 @@ whatever order that happens in, and the next array of that size takes it over.
 import numpy as np
 
 ALIGNMENT = 64  # one cache line
-SMALLEST = 1 << 15  # below this many bytes malloc reuses memory by itself
+SMALLEST = 1 << 17  # below this many bytes malloc reuses memory by itself
 
 _free = {}  # bytes -> memory blocks nobody holds
 

@@ -37,7 +37,7 @@ class _Triple(Op):
 
     def __call__(self, a, b):
         """Applies the op. Raises TypeError for dtypes that differ or that no kernel is made for."""
-        check_floats(type(self).__name__, input=a.dtype, weight=b.dtype)
+        check_floats(type(self).__name__, a.dtype, b.dtype)
         return super().__call__(a, b)
 
 

@@ -20,7 +20,7 @@ class LeakyReLU(FusedOp):
         self.slope = slope
 
     def forward(self, x):
-        check_floats("leaky_relu", input=x.dtype)
+        check_floats("leaky_relu", x.dtype)
         x = backend.contiguous(x)
         return backend.kernels(x).leaky_relu(x, self.slope, backend.empty(x.shape, x))
 
@@ -133,7 +133,7 @@ def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, e
         raise ShapeError(
             f"input {x.shape} does not have the {weight.shape[0]} channels, in dimension 1, that this layer normalises"
         )
-    check_floats("batch_norm", input=x.dtype, weight=weight.dtype, running_mean=running_mean.dtype)
+    check_floats("batch_norm", x.dtype, weight.dtype, running_mean.dtype)
     if not training:
         along = (1, -1) + (1,) * (x.ndim - 2)
         inverse_std = 1 / np.sqrt(running_var + running_var.dtype.type(eps))

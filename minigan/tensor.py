@@ -68,7 +68,7 @@ class Op:
     def vjp(self, needs, g, out, *inputs):
         """The gradients of <g, op(*inputs)> with respect to each input, as Tensors.
 
-        needs: a tuple of bools; where it is False the gradient is not used and may be None.
+        needs: a list of bools; where it is False the gradient is not used and may be None.
         g, out, inputs: Tensors. A gradient may have the broadcast shape: the engine sums it back.
         """
         raise NotImplementedError
@@ -154,12 +154,12 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     wanted = {id(t) for t in inputs}
     with set_grad_enabled(create_graph):
         for t in path:
-            if t.op is None or id(t) not in grads:
+            g = grads.get(id(t))
+            needs = [id(i) in on_path for i in t.inputs]
+            if g is None or True not in needs:
                 continue
-            needs = tuple(id(i) in on_path for i in t.inputs)
-            if not any(needs):
-                continue
-            g = grads[id(t)] if id(t) in wanted else grads.pop(id(t))
+            if id(t) not in wanted:
+                del grads[id(t)]
             for i, need, g_i in zip(t.inputs, needs, t.op.vjp(needs, g, t, *t.inputs)):
                 if need and g_i is not None:
                     g_i = g_i.sum_to(i.shape)
@@ -205,15 +205,8 @@ class Tensor:
     __array_ufunc__ = None  # array * tensor is the tensor's business, not NumPy's
 
     def __init__(self, data, requires_grad=False, dtype=None):
-        if dtype is not None or not hasattr(data, "dtype"):
-            if isinstance(data, Tensor):
-                data = data.data
-            default = None if hasattr(data, "dtype") or np.asarray(data).dtype.kind != "f" else np.float32
-            data = np.asarray(data, dtype or default)
-        elif isinstance(data, Tensor):
-            data = data.data
-        elif not isinstance(data, np.ndarray) and not hasattr(data, "__cuda_array_interface__"):
-            data = np.asarray(data)  # a NumPy scalar, or another library's tensor
+        if dtype is not None or type(data) is not np.ndarray:
+            data = _as_array(data, dtype)
         if requires_grad and data.dtype.kind != "f":
             raise TypeError(f"only tensors of floats can require a gradient, not {data.dtype}")
         self.data = data
@@ -511,6 +504,16 @@ class Tensor:
         return f"Tensor({values}, {self.dtype}{self.shape}{made})"
 
 
+def _as_array(data, dtype):
+    if isinstance(data, Tensor):
+        data = data.data
+    if hasattr(data, "__cuda_array_interface__"):  # CuPy's stay where they are
+        return data if dtype is None else data.astype(dtype)
+    if dtype is None and not hasattr(data, "dtype") and np.asarray(data).dtype.kind == "f":
+        dtype = np.float32
+    return np.asarray(data, dtype)
+
+
 def _dims(dim, ndim):
     """The dimensions named by an int, some ints, or None for all: sorted, from 0. Raises IndexError for others."""
     if dim is None:
@@ -524,10 +527,11 @@ def _dim(dim, ndim):
     return dim % ndim
 
 
-def check_floats(name, **dtypes):
+def check_floats(name, *dtypes):
     """Raises TypeError unless all dtypes are float32, or all float64: what the kernels are made for."""
-    if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= {np.dtype("float32"), np.dtype("float64")}:
-        given = ", ".join(f"{role} {dtype}" for role, dtype in dtypes.items())
+    first = dtypes[0]
+    if first.char not in "fd" or any(dtype != first for dtype in dtypes):
+        given = " and ".join(map(str, dtypes))
         raise TypeError(f"{name} got {given}; all must be float32, or all float64: convert with .to(dtype)")
 
 
@@ -658,7 +662,7 @@ class Sigmoid(Op):
     """1 / (1 + exp(-a)), stable."""
 
     def forward(self, a):
-        check_floats("sigmoid", input=a.dtype)
+        check_floats("sigmoid", a.dtype)
         a = backend.contiguous(a)
         return backend.kernels(a).sigmoid(a, backend.empty(a.shape, a))
 

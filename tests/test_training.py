@@ -8,6 +8,7 @@ import pytest
 
 from minigan import checkpoint, gan, random, recipes, run_folder, training
 from minigan.errors import UserError
+from minigan.kernels import pool
 from minigan.tensor import Tensor
 
 
@@ -195,11 +196,13 @@ def test_one_step_keeps_nothing_of_the_graph_alive(small_dataset):
 
 def test_outputs_of_one_step_survive_the_next(small_dataset):
     """The buffer pool must not hand out memory that somebody still holds."""
-    run = make_run("chaudhary2024", small_dataset, batch_size=32)
-    fake = run.players.generator(Tensor(run.noise.normal((32, 100, 1, 1))))
-    kept = fake.data.copy()
+    run = make_run("chaudhary2024", small_dataset, batch_size=64)
+    fake = run.players.generator(Tensor(run.noise.normal((64, 100, 1, 1))))
+    before_tanh = fake.inputs[0].data
+    assert before_tanh.nbytes >= pool.SMALLEST  # large enough for the pool to lend it
+    kept = before_tanh.copy()
     run.advance()
-    np.testing.assert_array_equal(fake.data, kept)
+    np.testing.assert_array_equal(before_tanh, kept)
 
 
 def test_every_deviation_from_a_paper_is_stated():
