@@ -17,7 +17,7 @@ SHORT = {
 
 def shown_commands():
     """The `python -m minigan...` commands in the README's code blocks, as (module, arguments)."""
-    for block in re.findall(r"^```(?:sh)?\n(.*?)^```", README.read_text(), re.M | re.S):
+    for block in re.findall(r"^```sh\n(.*?)^```", README.read_text(), re.M | re.S):
         for line in block.splitlines():
             for command in line.split("&&"):
                 words = shlex.split(command, comments=True)
