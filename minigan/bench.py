@@ -67,7 +67,7 @@ def main(argv=None):
 def _table(report):
     lines = [
         f"{report['recipe']}, batch {report['batch_size']}, a whole training step; medians of {report['rounds']} rounds",
-        f"on {report['machine']}, {report['threads']} threads",
+        f"on {report['machine']}, threads: {report['threads']}",
         f"{'':24}{'ms':>9}{'images/s':>10}",
     ]
     for row in report["steps"]:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 
 from minigan.errors import UserError
@@ -22,15 +23,30 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Calls main(); a UserError becomes one line and exit code 2, other codes are main's own."""
+    """Calls main(); an error of the user's or the system's becomes one line and exit code 2."""
     try:
-        raise SystemExit(main())
+        code = main()
+        sys.stdout and sys.stdout.flush()
+        raise SystemExit(code)
     except UserError as error:
-        print(f"minigan: error: {error}", file=sys.stderr)
+        print(f"minigan: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(141) from None
+    except OSError as error:
+        print(f"minigan: error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def path(text):
+    """A path, which must not be empty: an unset shell variable would name the wrong folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
 
 
 def positive_int(text):

@@ -61,6 +61,8 @@ def load_labels(dataset="mnist", splits=("train",)):
 
 def _load(dataset, name):
     folder = MNIST_FOLDER if dataset == "mnist" else Path(dataset)
+    if folder.is_file():
+        raise UserError(f"--dataset {folder} is a file; give mnist, or the folder that holds MNIST's four IDX files")
     if not folder.is_dir():
         raise UserError(f"--dataset {folder}: no such folder; give mnist, or a folder with MNIST's four IDX files")
     for path in _candidates(folder, name):

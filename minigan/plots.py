@@ -1,9 +1,10 @@
 """Pictures of a run: sample grids, loss curves, and the samples as an animation."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 SCALE = 2  # screen pixels of one image pixel
 GAP = 2  # image pixels between the images of a grid
@@ -52,7 +53,10 @@ def save_losses(path, steps, loss_d, loss_g, title):
 
 def save_animation(path, pictures, seconds=8.0):
     """Writes the PNG files `pictures`, in order, as an endless GIF that takes about `seconds` a turn."""
-    frames = [Image.open(Path(picture)).convert("L") for picture in pictures]
+    frames = []
+    for picture in pictures:
+        with contextlib.suppress(UnidentifiedImageError):  # not ours: leave it out
+            frames.append(Image.open(Path(picture)).convert("L"))
     if frames:
         each = int(np.clip(1000 * seconds / len(frames), 40, 800))  # milliseconds
         durations = [each] * (len(frames) - 1) + [2000]  # the last one stays

@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import platform
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
         self.samples, self.config = self.path / "samples", self.path / "config.json"
+        self.curves, self.animation = self.path / "losses.png", self.path / "evolution.gif"
         self._rows = None
 
     def create(self, run):
@@ -67,9 +69,11 @@ class RunFolder:
         """The lines of metrics.csv for steps 1 .. step, each checked to be that step's."""
         if step == 0:
             return []
+        if not self.metrics.is_file():
+            raise UserError(f"{self.metrics} is missing: restore it to go on")
         rows = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
         for number, row in enumerate(rows, 1):
-            if row.count(",") != len(METRICS) - 1 or row.split(",", 1)[0] != str(number):
+            if not _is_row(row, number):
                 raise UserError(f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}")
         if len(rows) < step:
             raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
@@ -102,11 +106,15 @@ class RunFolder:
         if run.step == 0:
             return
         columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
-        plots.save_losses(self.path / "losses.png", *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
-        pictures = {int(path.stem.removeprefix("step_")): path for path in self.samples.glob("step_*[0-9].png")}
-        shown = [pictures[step] for step in sorted(pictures) if step <= run.step]
-        if shown:
-            plots.save_animation(self.path / "evolution.gif", shown)
+        plots.save_losses(self.curves, *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
+        found = [(re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in self.samples.iterdir()]
+        pictures = sorted((int(match[1]), path) for match, path in found if match)
+        plots.save_animation(self.animation, [path for step, path in pictures if step <= run.step])
+
+    def redraw(self, run):
+        """The pictures of a run that is complete. Raises UserError where its rows are not all there."""
+        self._rows_up_to(run.step)
+        self.write_pictures(run)
 
     def close(self):
         """Closes the metrics file."""
@@ -114,7 +122,15 @@ class RunFolder:
 
     def has_pictures(self):
         """Whether the curves and the animation are there (a process may be killed before it draws them)."""
-        return (self.path / "losses.png").exists() and (self.path / "evolution.gif").exists()
+        return self.curves.exists() and self.animation.exists()
+
+
+def _is_row(row, step):
+    """Whether a line of metrics.csv is that step's."""
+    try:
+        return len([float(value) for value in row.split(",")]) == len(METRICS) and row.split(",", 1)[0] == str(step)
+    except ValueError:
+        return False
 
 
 def environment():

@@ -45,6 +45,8 @@ def main(argv=None):
     out = Path(arguments.out)
     if out.suffix not in (".png", ".npy"):
         raise UserError(f"--out {out}: the name must end in .png (a picture) or .npy (an array)")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out} cannot be written: there is no folder {out.parent}")
     device = backend.select_device(arguments.device)
     path = Path(arguments.checkpoint)
     path = path / "checkpoint.pkl" if path.is_dir() else path

@@ -1,5 +1,6 @@
 """python -m minigan.train: trains a recipe, and leaves a folder with pictures and a checkpoint."""
 
+import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -51,12 +52,15 @@ def parser():
     p.add_argument("--seed", type=cli.seed, metavar="N", help="same seed, device and threads: same digits (default: 0)")
     p.add_argument(
         "--dataset",
+        type=cli.path,
         metavar="mnist|DIR",
         help="or a folder of IDX files in MNIST's naming, plain or .gz (default: mnist)",
     )
-    p.add_argument("--out", metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)")
     p.add_argument(
-        "--resume", nargs="?", const=True, metavar="CHECKPOINT",
+        "--out", type=cli.path, metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)"
+    )
+    p.add_argument(
+        "--resume", nargs="?", const=True, type=cli.path, metavar="CHECKPOINT",
         help="continue the run in --out, or that of a checkpoint.pkl; --epochs or --steps may extend it",
     )  # fmt: skip
     p.add_argument(
@@ -82,29 +86,34 @@ def main(argv=None):
     run, folder = _resume(arguments, device) if arguments.resume is not None else _start(arguments, device)
     if run.step >= run.last_step:
         if not folder.has_pictures():
-            folder.write_pictures(run)
+            folder.redraw(run)
         raise UserError(
             f"the run in {folder.path} is complete after {run.step} steps: extend it with --epochs or --steps"
         )
     say = (lambda text: None) if arguments.quiet else print
-    threads = f", {backend.thread_count()} threads" if device == "cpu" else ""
+    threads = f", {count_of(backend.thread_count(), 'thread')}" if device == "cpu" else ""
     say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
         stopped_by = training.train(run, folder, arguments.quiet)
     except OSError as error:
         raise UserError(
-            f"{folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"
+            f"{error.filename or folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"
         ) from None
-    if run.step == 0:
-        say(f"Stopped before the first step. To go on: python -m minigan.train --resume {folder.checkpoint}")
-        return 128 + stopped_by
-    say(f"Samples: {folder.path}/samples/, animation: {folder.path}/evolution.gif, losses: {folder.path}/losses.png")
+    for what, path in (("Samples", folder.samples), ("Animation", folder.animation), ("Losses", folder.curves)):
+        if path.exists():
+            say(f"{what}: {path}")
+    checkpoint_path = shlex.quote(str(folder.checkpoint))
     if stopped_by:
-        say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {folder.checkpoint}")
+        say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {checkpoint_path}")
         return 128 + stopped_by
-    say(f"Draw more: python -m minigan.sample {folder.checkpoint} --out grid.png")
+    say(f"Draw more: python -m minigan.sample {checkpoint_path} --out grid.png")
     return 0
+
+
+def count_of(count, noun):
+    """The count with its noun, in the plural where there is more than one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _chosen(arguments):
@@ -119,6 +128,8 @@ def _chosen(arguments):
 def _start(arguments, device):
     recipe = RECIPES[arguments.recipe or "chaudhary2024"]
     settings = training.default_settings(recipe, **_chosen(arguments))
+    for name in training.impossible_settings(settings):
+        raise UserError(f"--{name.replace('_', '-')} {ascii(getattr(settings, name))} cannot be used")
     run = training.Run(settings, device)
     folder = run_folder.RunFolder(arguments.out or f"runs/{recipe.name}")
     folder.create(run)
@@ -159,10 +170,11 @@ def _resume(arguments, device):
         settings.steps = None
     run = training.Run(settings, device)
     run.restore(state, path)
-    before = state["environment"]
-    if before != run.state()["environment"]:
-        print(f"minigan: the run was saved on {before}; continued on {run.state()['environment']}, its bits may differ",
-              file=sys.stderr)  # fmt: skip
+    before, now = (
+        f"{e.get('device')}, {count_of(e.get('threads'), 'thread')}" for e in (state["environment"], run.environment())
+    )
+    if before != now and not arguments.quiet and run.step < run.last_step:
+        print(f"minigan: the run was saved on {before} and goes on with {now}: its bits may differ", file=sys.stderr)
     folder = run_folder.RunFolder(path.parent)
     if run.step < run.last_step:
         folder.reopen(run)

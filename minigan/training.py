@@ -4,9 +4,12 @@ Everything that decides the next step is in the state, so a run resumed from its
 with the same bits as one that never stopped. Where the run writes is `run_folder.py`.
 """
 
+import contextlib
 import hashlib
+import math
 import os
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, fields
 
@@ -20,6 +23,8 @@ from minigan.tensor import Tensor, no_grad
 
 LOSSES = ("nonsaturating", "minimax")
 SHOW_EVERY = 50  # steps between two looks at the losses
+SHOW_SECONDS = 2.0  # or this long, where steps are slow
+SAVE_SECONDS = 60.0  # a crash costs no more than this, whatever the recipe's checkpoints are
 
 
 @dataclass
@@ -64,21 +69,29 @@ def settings_of(state, path):
         settings = default_settings(recipe, **saved)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is damaged, or of a recipe that this minigan does not have") from None
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if not isinstance(value, field.type) or not _is_possible(field.name, value):
-            raise UserError(f"{path} is damaged: its setting {field.name} is {ascii(value):.50}")
+    for name in impossible_settings(settings):
+        raise UserError(f"{path} is damaged: its setting {name} is {ascii(getattr(settings, name)):.50}")
     return settings
 
 
+def impossible_settings(settings):
+    """The names of settings with a value that no run can have, of another type or out of range."""
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        if not isinstance(value, field.type) or not _is_possible(field.name, value):
+            yield field.name
+
+
 def _is_possible(name, value):
-    """Whether a setting of the right type has a value that the command line would let through."""
+    """Whether a setting of the right type has a value in its range."""
     if name == "seed":
         return 0 <= value < 2**64
     if name == "loss":
         return value in LOSSES
     if isinstance(value, str):
         return 0 < len(value) < 4096 and value.isprintable()
+    if isinstance(value, float):
+        return 0 < value < math.inf
     return value is None or (not isinstance(value, bool) and 0 < value < 2**31)
 
 
@@ -180,8 +193,12 @@ class Run:
             "optimizer_g": players.optimizer_g.state_dict(),
             "optimizer_d": players.optimizer_d.state_dict(),
             "draws": {"noise": self.noise.draw, "dropout": self.dropout.draw},
-            "environment": {"device": self.device, "threads": backend.thread_count()},
+            "environment": self.environment(),
         }
+
+    def environment(self):
+        """What the bits of the steps to come depend on besides the state."""
+        return {"device": self.device, "threads": backend.thread_count()}
 
     def restore(self, state, path):
         """Takes over a checkpoint's state. Raises UserError where it is of another run or damaged."""
@@ -239,30 +256,58 @@ class StopSignals:
             signal.signal(number, handler)
 
 
+class _LastingStderr:
+    """Standard error, which may stop being read (a closed terminal, `| head`) without ending the training."""
+
+    def write(self, text):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self):
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name):
+        return getattr(sys.stderr, name)
+
+
 def train(run, folder, quiet=False):
     """Runs to the last step. Returns the number of the signal that stopped it early, or None.
 
-    On a signal the step is finished and the state saved first.
+    On a signal the step is finished and the state saved first. Raises UserError when a loss is no
+    longer a number; the last checkpoint is kept.
     """
     bar = tqdm(
-        total=run.last_step, initial=run.step, unit="step", disable=quiet, dynamic_ncols=True,
+        total=run.last_step, initial=run.step, unit="step", disable=quiet or sys.stderr is None, dynamic_ncols=True,
+        file=_LastingStderr(),
         mininterval=0.2 if os.isatty(2) else 15,
     )  # fmt: skip
-    with StopSignals() as stop, bar:
+    first, started = run.step, time.monotonic()
+    saved = shown = started
+    with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
         while run.step < run.last_step and not stop.received:
             row = run.advance()
+            folder.write_row(row)
+            if not (math.isfinite(row[2]) and math.isfinite(row[3])):
+                raise UserError(
+                    f"a loss is no number after step {run.step}: try lower learning rates, --lr-g and --lr-d"
+                )
             if run.wants_sample() or run.step == run.last_step:
                 folder.write_sample(run)
-            folder.write_row(row)
-            if run.wants_checkpoint() or run.step == run.last_step:
+            if run.wants_checkpoint() or run.step == run.last_step or time.monotonic() - saved > SAVE_SECONDS:
                 folder.save(run)
+                saved = time.monotonic()
                 if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
                     folder.write_pictures(run)
-            if not quiet:
-                bar.update()
-                if run.step % SHOW_EVERY == 0 or run.step == run.last_step:
-                    rate = (run.step - bar.initial) * run.settings.batch_size / bar.format_dict["elapsed"]
-                    bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
+            if run.step == first + 1:  # it may have compiled the kernels, which says nothing about the rest
+                started = time.monotonic()
+                bar.start_t = bar.last_print_t = time.time()
+            bar.update()
+            slow = time.monotonic() - shown > SHOW_SECONDS
+            if run.step % SHOW_EVERY == 0 or run.step == run.last_step or slow:
+                shown = time.monotonic()
+                rate = (run.step - first) * run.settings.batch_size / max(time.monotonic() - started, 1e-3)
+                bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
         if run.step < run.last_step:
             folder.save(run)
             folder.write_pictures(run)

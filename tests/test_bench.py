@@ -23,7 +23,7 @@ def test_against_torch_the_ratio_is_that_of_the_rounds():
 
 def test_the_table_names_machine_and_threads():
     process = run_command("minigan.bench", "--rounds", 1, "--threads", 1)
-    assert process.returncode == 0 and "1 threads" in process.stdout and "images/s" in process.stdout
+    assert process.returncode == 0 and "threads: 1" in process.stdout and "images/s" in process.stdout
 
 
 def test_bad_arguments():

@@ -106,7 +106,9 @@ def test_a_stopped_run_says_how_to_resume_and_does(tmp_path, small_dataset):
     (["--device", "gpu"], ["--device gpu", "--device cpu"]),
     (["--resume"], ["--resume", "no checkpoint"]),
     (["--resume", "missing.pkl"], ["--resume", "missing.pkl"]),
-    (["--resume", ""], ["--resume"]),
+    (["--resume", ""], ["--resume", "empty"]),
+    (["--dataset", ""], ["--dataset", "empty"]),
+    (["--dataset", "n" * 300], ["n" * 300]),
     (["--step", "3"], ["--step"]),
 ])  # fmt: skip
 def test_bad_arguments_to_train(tmp_path, arguments, words):
@@ -160,6 +162,7 @@ def test_a_damaged_metrics_file_is_named(tmp_path, finished):
     for damaged, word in (
         (lines[:2] + lines[3:], "line 3"),
         (lines[:3], "ends before step 6"),
+        ([*lines[:3], "3,1,x,y,z,w,v\n", *lines[4:]], "line 4"),
         ([b"\xff" * 40], "ends"),
     ):
         (run / "metrics.csv").write_bytes(b"".join(x if isinstance(x, bytes) else x.encode() for x in damaged))
@@ -170,6 +173,8 @@ def test_pictures_that_a_kill_prevented_are_drawn_on_resume(tmp_path, finished):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
     (run / "losses.png").unlink()
+    (run / "samples" / "step_00a10.png").write_text("a stray file")
+    (run / "samples" / "step_000001.png").write_text("no picture")
     assert_refused(run_command(TRAIN, "--resume", run), "complete")
     assert (run / "losses.png").exists()
 
@@ -203,3 +208,17 @@ def test_importing_minigan_is_quick():
     )  # fmt: skip
     for slow in ("numba", "matplotlib", "torch", "cupy"):
         assert f" {slow}\n" not in process.stderr
+
+
+def test_losses_that_are_no_numbers_end_the_run_and_keep_the_last_checkpoint(tmp_path, small_dataset):
+    rates = ["--lr-g", "1e30", "--lr-d", "1e30"]
+    process = run_command(TRAIN, "--dataset", small_dataset, *rates, "--quiet", "--out", tmp_path / "r")
+    assert_refused(process, "no number after step", "--lr-g")
+    assert run_command(SAMPLE, tmp_path / "r", "--out", tmp_path / "x.png").returncode == 0
+
+
+def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path, small_dataset):
+    command = f"{sys.executable} -m {TRAIN} --dataset {small_dataset} --steps 5 --out {tmp_path / 'r'} 2>&1 | head -c 1"
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=60)
+    process = run_command(TRAIN, "--resume", tmp_path / "r")
+    assert_refused(process, "complete after 5 steps")

@@ -41,8 +41,15 @@ def check_layer(layer, x, kernel_set):
 def convolutions(draw):
     """(kernel, stride, padding, dilation), each (height, width), padding (left, right, top, bottom)."""
     pair = st.tuples(sizes, sizes)
-    padding = draw(st.one_of(st.integers(0, 2), st.tuples(*[st.integers(0, 2)] * 2), st.tuples(*[st.integers(0, 2)] * 4)))
-    return draw(st.tuples(st.integers(1, 4), st.integers(1, 4))), draw(pair), padding, draw(st.tuples(*[st.integers(1, 2)] * 2))
+    padding = draw(
+        st.one_of(st.integers(0, 2), st.tuples(*[st.integers(0, 2)] * 2), st.tuples(*[st.integers(0, 2)] * 4))
+    )
+    return (
+        draw(st.tuples(st.integers(1, 4), st.integers(1, 4))),
+        draw(pair),
+        padding,
+        draw(st.tuples(*[st.integers(1, 2)] * 2)),
+    )
 
 
 @SETS
