@@ -26,7 +26,8 @@ def run(main):
     """Calls main(); an error of the user's or the system's becomes one line and exit code 2."""
     try:
         code = main()
-        sys.stdout and sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         raise SystemExit(code)
     except UserError as error:
         print(f"minigan: error: {' '.join(str(error).splitlines())}", file=sys.stderr)

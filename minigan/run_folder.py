@@ -1,7 +1,7 @@
 """The folder a run leaves behind, written as it goes.
 
 config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, checkpoint.pkl. Rows reach
-the disk before the checkpoint that counts on them, and every file but metrics.csv is replaced whole.
+the disk before the checkpoint that counts on them; the checkpoint and config.json are replaced whole.
 """
 
 import csv

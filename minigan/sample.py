@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import backend, checkpoint, cli, data, plots, random, recipes, training
+from minigan import backend, cli, plots, sampling
 from minigan.errors import UserError
-
-LATENTS_A_DRAW = 1024  # part of what a seed means: changing it changes the images
 
 
 def parser():
@@ -50,9 +48,11 @@ def main(argv=None):
     device = backend.select_device(arguments.device)
     path = Path(arguments.checkpoint)
     path = path / "checkpoint.pkl" if path.is_dir() else path
-    generator, recipe = load_generator(path, device)
+    generator, recipe = sampling.load_generator(path, device)
     try:
-        images = draw(generator, recipe.latent_shape, arguments.count, arguments.seed, device, arguments.batch_size)
+        images = sampling.draw(
+            generator, recipe.latent_shape, arguments.count, arguments.seed, device, arguments.batch_size
+        )
     except MemoryError:
         raise UserError(f"--count {arguments.count}: so many images do not fit into memory") from None
     try:
@@ -64,28 +64,6 @@ def main(argv=None):
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
     print(f"{len(images)} images in {out}")
     return 0
-
-
-def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64):
-    """`count` images of latents drawn from the seed: uint8 (count, 28, 28). More latents begin with the fewer."""
-    latents = random.Generator(seed, random.SAMPLES)
-    images = np.empty((count, data.SIDE, data.SIDE), np.uint8)
-    for start in range(0, count, LATENTS_A_DRAW):
-        chunk = latents.normal((LATENTS_A_DRAW, *latent_shape))[: count - start]
-        images[start : start + len(chunk)] = training.generate(generator, chunk, device, batch_size)
-    return images
-
-
-def load_generator(path, device="cpu"):
-    """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file."""
-    state = checkpoint.load(path)
-    recipe = recipes.RECIPES[training.settings_of(state, path).recipe]
-    generator = recipe.generator()
-    try:
-        generator.load_state_dict(state["generator"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
-    return generator.to(device).eval(), recipe
 
 
 if __name__ == "__main__":

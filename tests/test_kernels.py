@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minigan.kernels import cpu, pool, reference
-from minigan.kernels.cpu import convolution
 
 from minigan import kernels
+from minigan.kernels import cpu, pool, reference
+from minigan.kernels.cpu import convolution
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}

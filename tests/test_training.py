@@ -204,7 +204,7 @@ def test_outputs_of_one_step_survive_the_next(small_dataset):
     np.testing.assert_array_equal(before_tanh, kept)
 
 
-def test_every_deviation_from_a_paper_is_stated():
+def test_recipes_name_their_paper_and_state_deviations_in_sentences():
     for recipe in recipes.RECIPES.values():
         assert recipe.paper and all(sentence.endswith(".") for sentence in recipe.deviations)
 

@@ -3,7 +3,7 @@
 Each kernel brings one operand of a matrix product into rows that fit the cache, multiplies it with
 `multiply`, and puts the result where it belongs (Chetlur et al., "cuDNN: Efficient Primitives for
 Deep Learning", 2014, section 3.1: the patch matrix is formed tile by tile). Which operand, and in
-which order, differs, so that the inner loops always run over contiguous memory:
+which order, differs: T reads its weight in place, G copies whole rows of taps, and C gathers elements.
 
     C   columns of output pixels:  out[k, pixels]   = weight[k, taps] patches[taps, pixels]
     T   rows of input pixels:      patches[pixel, taps] = y[:, pixel]^T weight[:, taps], added up in place
@@ -17,9 +17,10 @@ right and bottom follow from the shapes.
 import math
 
 import numpy as np
+from numba import get_num_threads, njit, prange
+
 from minigan.kernels import pool
 from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, lanes_of, multiply
-from numba import get_num_threads, njit, prange
 
 PANEL = 64  # columns of output pixels packed side by side in C
 MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2

@@ -1,0 +1,30 @@
+"""Images from a checkpoint's generator: what `minigan.sample` and whoever judges samples call."""
+
+import numpy as np
+
+from minigan import checkpoint, data, random, recipes, training
+from minigan.errors import UserError
+
+LATENTS_A_DRAW = 1024  # part of what a seed means: changing it changes the images
+
+
+def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64):
+    """`count` images of latents drawn from the seed: uint8 (count, 28, 28). More latents begin with the fewer."""
+    latents = random.Generator(seed, random.SAMPLES)
+    images = np.empty((count, data.SIDE, data.SIDE), np.uint8)
+    for start in range(0, count, LATENTS_A_DRAW):
+        chunk = latents.normal((LATENTS_A_DRAW, *latent_shape))[: count - start]
+        images[start : start + len(chunk)] = training.generate(generator, chunk, device, batch_size)
+    return images
+
+
+def load_generator(path, device="cpu"):
+    """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file."""
+    state = checkpoint.load(path)
+    recipe = recipes.RECIPES[training.settings_of(state, path).recipe]
+    generator = recipe.generator()
+    try:
+        generator.load_state_dict(state["generator"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
+    return generator.to(device).eval(), recipe
