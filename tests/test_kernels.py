@@ -7,12 +7,12 @@ checked against plain loops and against the published vectors of Philox4x32-10.
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from minigan import kernels
 from minigan.kernels import cpu, pool, reference
-from minigan.kernels.cpu import convolution
+from minigan.kernels.cpu import direct, winograd
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
@@ -85,6 +85,22 @@ def triple(kernel_set, x, w, y, *geometry):
     return results
 
 
+class Minimal:
+    """The kernels of minimal filtering as a set of kernels, whatever the shapes."""
+
+    @staticmethod
+    def conv2d(x, weight, stride, padding, dilation, out):
+        return winograd.conv2d(x, weight, stride, padding, out)
+
+    @staticmethod
+    def conv_transpose2d(y, weight, stride, padding, dilation, out):
+        return winograd.conv_transpose2d(y, weight, stride, padding, out)
+
+    @staticmethod
+    def conv2d_weight(x, y, stride, padding, dilation, out):
+        return winograd.conv2d_weight(x, y, stride, padding, out)
+
+
 def operands(case, dtype):
     return *(normals(shape, dtype, seed) for seed, shape in enumerate(case[:3])), *case[3:]
 
@@ -109,19 +125,78 @@ def test_convolutions_of_several_blocks_equal_their_definitions(case, dtype):
     assert_triples_agree(case, dtype)
 
 
-@pytest.mark.parametrize("case", REAL.values(), ids=REAL)
-def test_convolutions_of_the_recipes_equal_their_definitions(case):
-    assert_triples_agree(case, np.float32)
+def assert_adjoint(kernel_set, case, dtype):
+    """<C(x, w), y> = <x, T(y, w)> = <w, G(x, y)>, to TOLERANCE of the product of the norms."""
+    x, w, y, *geometry = operands(case, dtype)
+    pairs = list(zip(triple(kernel_set, x, w, y, *geometry), (y, x, w)))  # (C, y), (T, x), (G, w)
+    products = [np.vdot(a.astype(np.float64), b) for a, b in pairs]
+    size = max(np.linalg.norm(a) * np.linalg.norm(b) for a, b in pairs)
+    assert np.ptp(products) <= TOLERANCE[dtype] * size
 
 
 @drawn
 @given(convolutions(), dtypes)
 def test_the_convolutions_are_each_others_adjoints(case, dtype):
-    x, w, y, *geometry = operands(case, dtype)
-    pairs = list(zip(triple(cpu, x, w, y, *geometry), (y, x, w)))  # (C, y), (T, x), (G, w)
-    products = [np.vdot(a.astype(np.float64), b) for a, b in pairs]
-    size = max(np.linalg.norm(a) * np.linalg.norm(b) for a, b in pairs)
-    assert np.ptp(products) <= TOLERANCE[dtype] * size
+    assert_adjoint(cpu, case, dtype)
+
+
+@pytest.mark.parametrize("case", REAL.values(), ids=REAL)
+def test_the_convolutions_of_the_recipes_are_each_others_adjoints(case):
+    assert_adjoint(cpu, case, np.float32)
+
+
+# --- minimal filtering
+
+MINIMAL = {
+    name: REAL[name] for name in ("jeganathan2025 g.4", "jeganathan2025 g.7", "chaudhary2024 g.3", "chaudhary2024 g.6")
+}
+
+
+def relative_errors(kernel_set, case):
+    """||found - exact|| / ||exact|| of C, T and G in float32, exact being the definition in float64."""
+    x, w, y, *geometry = operands(case, np.float32)
+    exact = triple(reference, *(a.astype(np.float64) for a in (x, w, y)), *geometry)
+    found = triple(kernel_set, x, w, y, *geometry)
+    return [np.linalg.norm(f - e) / np.linalg.norm(e) for f, e in zip(found, exact)]
+
+
+@st.composite
+def undilated_convolutions(draw):
+    """Those of `convolutions` that minimal filtering takes: not dilated, at most 11 points an axis."""
+    x, w, y, stride, padding, dilation = draw(convolutions())
+    points = [p - (-r // s) - 1 for p, r, s in zip(y[2:], w[2:], stride)]
+    assume(dilation == (1, 1) and max(points) <= 11)
+    return x, w, y, stride, padding, dilation
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(undilated_convolutions())
+def test_minimal_filtering_equals_the_definition(case):
+    x, w, y, *geometry = operands(case, np.float32)
+    expected = triple(reference, x, w, y, *geometry)
+    sizes = triple(reference, abs(x), abs(w), abs(y), *geometry)
+    for name, e, size, found in zip("CTG", expected, sizes, triple(Minimal, x, w, y, *geometry)):
+        assert np.linalg.norm(found - e) <= 1e-4 * np.linalg.norm(size), name
+
+
+@pytest.mark.parametrize("case", MINIMAL.values(), ids=MINIMAL)
+def test_minimal_filtering_keeps_its_accuracy_on_the_recipes_shapes(case):
+    assert max(relative_errors(Minimal, case)) < 1e-4
+    assert_adjoint(Minimal, case, np.float32)
+
+
+@pytest.mark.parametrize("case", REAL.values(), ids=REAL)
+def test_the_convolutions_are_accurate_on_the_recipes_shapes(case):
+    assert max(relative_errors(direct, case)) < 2e-6
+    assert max(relative_errors(cpu, case)) < 1e-4
+
+
+def test_many_threads_share_the_points_of_a_small_product(monkeypatch):
+    case = MINIMAL["chaudhary2024 g.3"]
+    x, w, y, *geometry = operands(case, np.float32)
+    expected = triple(Minimal, x, w, y, *geometry)
+    monkeypatch.setattr(winograd, "get_num_threads", lambda: 16)
+    assert_same_bits(expected, triple(Minimal, x, w, y, *geometry))
 
 
 def test_the_reference_convolution_is_the_sum_in_its_docstring():
@@ -342,7 +417,13 @@ def assert_same_bits(first, second):
         assert a.tobytes() == b.tobytes()
 
 
-CASES = {**LARGE, "chaudhary2024 d.8": REAL["chaudhary2024 d.8"], "chaudhary2024 g.0": REAL["chaudhary2024 g.0"]}
+CASES = {
+    **LARGE,
+    **{
+        name: REAL[name]
+        for name in ("chaudhary2024 d.8", "chaudhary2024 g.0", "jeganathan2025 g.4", "jeganathan2025 g.7")
+    },
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -356,7 +437,8 @@ def test_convolutions_give_the_same_bits_with_1_and_2_threads(case, with_threads
 def test_convolutions_give_the_same_bits_however_work_is_divided(case, parts, monkeypatch):
     given_ = operands(case, np.float32)
     expected = triple(cpu, *given_)
-    monkeypatch.setattr(convolution, "get_num_threads", lambda: parts)
+    for module in (direct, winograd):
+        monkeypatch.setattr(module, "get_num_threads", lambda: parts)
     assert_same_bits(expected, triple(cpu, *given_))
 
 

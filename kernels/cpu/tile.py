@@ -68,22 +68,15 @@ def _make_tile(rows, vectors):
             ]
 
             before = builder.block
-            load_c, loop, store_c = (builder.append_basic_block(name) for name in ("load_c", "loop", "store_c"))
-            builder.cbranch(accumulate, load_c, loop)
-            builder.position_at_end(load_c)
-            previous = [builder.load(pointer, align=4) for pointer in c_vectors]
+            loop, add_c, store_c = (builder.append_basic_block(name) for name in ("loop", "add_c", "store_c"))
             builder.branch(loop)
 
             builder.position_at_end(loop)
             k = builder.phi(int64)
             k.add_incoming(int64(0), before)
-            k.add_incoming(int64(0), load_c)
-            sums = []
-            for old in previous:
-                total = builder.phi(vector)
+            sums = [builder.phi(vector) for _ in c_vectors]
+            for total in sums:
                 total.add_incoming(ir.Constant(vector, [0.0] * lanes), before)
-                total.add_incoming(old, load_c)
-                sums.append(total)
             b_k = at(b_start, builder.mul(k, b_row))
             b_vectors = [builder.load(vector_at(b_k, int64(v * lanes)), align=4) for v in range(vectors)]
             a_k = builder.mul(k, a_col)
@@ -95,11 +88,23 @@ def _make_tile(rows, vectors):
             k.add_incoming(next_k, loop)
             for total, new in zip(sums, new_sums):
                 total.add_incoming(new, loop)
-            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, store_c)
+            after_loop = builder.append_basic_block("after_loop")
+            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after_loop)
+            builder.position_at_end(after_loop)
+            builder.cbranch(accumulate, add_c, store_c)
+
+            # Added only now, so that a sum of parts is rounded like a sum of that many terms less.
+            builder.position_at_end(add_c)
+            for pointer, new in zip(c_vectors, new_sums):
+                builder.store(builder.fadd(new, builder.load(pointer, align=4)), pointer, align=4)
+            done = builder.append_basic_block("done")
+            builder.branch(done)
 
             builder.position_at_end(store_c)
             for pointer, new in zip(c_vectors, new_sums):
                 builder.store(new, pointer, align=4)
+            builder.branch(done)
+            builder.position_at_end(done)
             return context.get_dummy_value()
 
         return signature, codegen
@@ -107,10 +112,31 @@ def _make_tile(rows, vectors):
     return tile
 
 
-_tile_4_wide = _make_tile(4, TILE_VECTORS)
-_tile_4_thin = _make_tile(4, 1)
-_tile_1_wide = _make_tile(1, TILE_VECTORS)
-_tile_1_thin = _make_tile(1, 1)
+_TILES = {(rows, vectors): _make_tile(rows, vectors) for rows in range(1, 5) for vectors in range(1, TILE_VECTORS + 1)}
+
+
+def _make_strip(vectors):
+    """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time."""
+    tile_4, tile_3, tile_2, tile_1 = (_TILES[rows, vectors] for rows in (4, 3, 2, 1))
+
+    @njit(cache=True, error_model="numpy")
+    def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate):
+        for r in range(0, rows - 3, 4):
+            a_at, c_at = a_offset + r * a_row, c_offset + r * c_row
+            tile_4(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+        left = rows % 4
+        a_at, c_at = a_offset + (rows - left) * a_row, c_offset + (rows - left) * c_row
+        if left == 3:
+            tile_3(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+        elif left == 2:
+            tile_2(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+        elif left == 1:
+            tile_1(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+
+    return strip
+
+
+_widest, _third, _second, _narrowest = (_make_strip(min(vectors, TILE_VECTORS)) for vectors in (4, 3, 2, 1))
 
 
 @intrinsic
@@ -163,28 +189,25 @@ def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, 
 
     All three are flat arrays: A[r, k] is a[a_offset + r * a_row + k * a_col], rows of B begin b_row
     apart from b_offset on, those of C c_row apart from c_offset on. `width` is a whole number of
-    vector registers. A depth of 0 leaves C as it is.
+    vector registers. A sum of no terms is 0.
     """
-    lanes = lanes_of(b)
-    wide = lanes * TILE_VECTORS
     if depth == 0:
+        if not accumulate:
+            for r in range(rows):
+                c[c_offset + r * c_row : c_offset + r * c_row + width] = 0
         return
+    lanes = lanes_of(b)
     j = 0
     while j < width:
-        is_wide = j + wide <= width
-        r = 0
-        while r < rows:
-            a_at, c_at, b_at = a_offset + r * a_row, c_offset + r * c_row + j, b_offset + j
-            if r + 4 <= rows:
-                if is_wide:
-                    _tile_4_wide(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-                else:
-                    _tile_4_thin(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-                r += 4
-            else:
-                if is_wide:
-                    _tile_1_wide(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-                else:
-                    _tile_1_thin(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-                r += 1
-        j += wide if is_wide else lanes
+        vectors = min(TILE_VECTORS, (width - j) // lanes)
+        if vectors == TILE_VECTORS:
+            _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+        elif vectors == 3:
+            _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+        elif vectors == 2:
+            _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+        else:
+            _narrowest(
+                a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate
+            )
+        j += vectors * lanes

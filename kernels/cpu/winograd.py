@@ -1,0 +1,242 @@
+"""The convolution triple by minimal filtering: fewer products, at large batches the fastest way (float32).
+
+The algorithm and its three matrices are in `minigan.kernels.winograd`. A plane is one tile: its
+n x n points come from all of its pixels at once. A stride of s first parts the input into s x s
+phases, whose channels then count like more channels: with h = s (p + j) + phase - top, stride 2
+turns 5 x 5 taps into four convolutions of 3 x 3 whose results are added up.
+
+    to_points     x -> V[point, n, (phase, c)]    w -> U[point, .., ..]    y -> M[point, n, k]
+    multiply      one matrix product at every point: C: M = V U,  T: V = M U,  G: U = M^T V
+    from_points   the result, back through the transposed matrix
+
+Channels (the "lanes") lie side by side in all of this, so that everything is the register tile of
+`tile.py`: the transforms too are products, of a small matrix with LANES columns at a time.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+
+from minigan.kernels import pool, winograd
+from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply
+from minigan.kernels.cpu.transpose import from_lanes, to_lanes
+
+LANES = 64  # channels transformed together
+VECTOR = VECTOR_BYTES // 4
+MAX_DEPTH = 64  # terms of a sum added in one go: sums of such sums round less
+
+
+class Axis(NamedTuple):
+    """How rows, or columns, of one array become points: entry e of phase f is pixel stride * e + f - before.
+
+    matrix (points, entries) and its transpose are flat float32; a pixel outside the array is 0.
+    """
+
+    points: int
+    entries: int
+    stride: int
+    before: int
+    matrix: np.ndarray
+    transposed: np.ndarray
+
+
+@functools.cache
+def axes_of(x_shape, weight_shape, y_shape, stride, padding):
+    """{"x": (Axis of rows, Axis of columns), "weight": ..., "y": ...} for one convolution."""
+    found = {"x": [], "weight": [], "y": []}
+    for a, before in ((0, padding[2]), (1, padding[0])):
+        y, w, x = winograd.matrices(y_shape[2 + a], -(-weight_shape[2 + a] // stride[a]))
+        for name, matrix, step, first in (("x", x, stride[a], before), ("weight", w, stride[a], 0), ("y", y, 1, 0)):
+            forward, back = (np.ascontiguousarray(m, np.float32).reshape(-1) for m in (matrix, matrix.T))
+            found[name].append(Axis(*matrix.shape, step, first, forward, back))
+    return found
+
+
+def conv2d(x, weight, stride, padding, out):
+    """out = C(x, weight)."""
+    axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
+    v = _to_points(x, axes["x"])  # (points, N, phases C)
+    u = _to_points(weight.transpose(1, 0, 2, 3), axes["weight"], phases_in_rows=True)  # (points, phases C, K)
+    m = _multiply_points(v, u, x.shape[0], u.shape[1])  # (points, N, K)
+    return _from_points(m, axes["y"], out)
+
+
+def conv_transpose2d(y, weight, stride, padding, out):
+    """out = T(y, weight)."""
+    axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
+    m = _to_points(y, axes["y"])  # (points, N, K)
+    u = _to_points(weight, axes["weight"])  # (points, K, phases C)
+    v = _multiply_points(m, u, y.shape[0], u.shape[1])  # (points, N, phases C)
+    return _from_points(v, axes["x"], out)
+
+
+def conv2d_weight(x, y, stride, padding, out):
+    """out = G(x, y)."""
+    axes = axes_of(x.shape, out.shape, y.shape, stride, padding)
+    v = _to_points(x, axes["x"])  # (points, N, phases C)
+    m = _to_points(y, axes["y"])  # (points, N, K)
+    u = _multiply_points(m, v, y.shape[1], v.shape[1], transposed=True)  # (points, K, phases C)
+    return _from_points(u, axes["weight"], out)
+
+
+def _to_points(array, axes, phases_in_rows=False):
+    """array (rows, lanes, H, W) as (points, rows, phases * lanes), or as (points, phases * rows, lanes)."""
+    (rows, lanes), (down, across) = array.shape[:2], axes
+    phases = down.stride * across.stride
+    if phases_in_rows:
+        shape = phases * rows, _whole_vectors(lanes)
+        phase_stride = rows * shape[1]
+    else:  # a phase's last vector may reach beyond its lanes
+        shape = rows, _whole_vectors((phases - 1) * lanes + _whole_vectors(lanes))
+        phase_stride = lanes
+    points = pool.empty((down.points * across.points, *shape))
+    _transform(
+        array.reshape(-1) if array.flags.c_contiguous else array.transpose(1, 0, 2, 3).reshape(-1),
+        *_elements(array), points.reshape(-1), points[0].size, shape[1], phase_stride,
+        *down, *across, *_scratch(array.shape, down, across),
+    )  # fmt: skip
+    return points
+
+
+def _from_points(points, axes, out):
+    """out (rows, lanes, H, W) from (points, rows, phases * lanes)."""
+    down, across = axes
+    _transform_back(
+        points.reshape(-1), points[0].size, points.shape[2], out.shape[1],
+        out.reshape(-1), *_elements(out), *down, *across, *_scratch(out.shape, down, across),
+    )  # fmt: skip
+    return out
+
+
+def _elements(array):
+    """(rows, lanes, height, width, row stride, lane stride) of an array in elements."""
+    return *array.shape, array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
+
+
+def _multiply_points(a, b, rows, depth, transposed=False):
+    """The matrix product of a (points, rows, depth), or its transpose, and b (points, depth, columns) at every point."""
+    out = pool.empty((b.shape[0], rows, b.shape[2]))
+    a_row, a_column = (1, a.shape[2]) if transposed else (a.shape[2], 1)
+    # Few points for many threads: split the rows too.
+    splits = max(1, min(rows // 8, 4 * get_num_threads() // len(b)))
+    _multiply_all(
+        a.reshape(-1),
+        a[0].size,
+        a_row,
+        a_column,
+        b.reshape(-1),
+        b[0].size,
+        b.shape[2],
+        rows,
+        depth,
+        b.shape[2],
+        splits,
+        out.reshape(-1),
+    )
+    return out
+
+
+def _scratch(shape, down, across):
+    """Working memory of each thread: LANES planes of pixels, and the same with their columns made points."""
+    threads = get_num_threads()
+    halves = pool.empty((threads, down.entries * across.points * LANES))
+    return pool.empty((threads, shape[2] * shape[3] * LANES)), halves
+
+
+def _whole_vectors(lanes):
+    return -(-lanes // VECTOR) * VECTOR
+
+
+@njit(cache=True, error_model="numpy")
+def _entries_inside(entries, length, stride, first):
+    """(begin, end) of the entries e with 0 <= stride * e + first < length."""
+    begin = max(0, (stride - 1 - first) // stride)
+    return begin, max(begin, min(entries, (length - first + stride - 1) // stride))
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _transform(array, rows, lanes, height, width, array_row, array_lane, points, point_stride, point_row, phase_stride,
+               points_down, entries_down, stride_down, before_down, matrix_down, _down,
+               points_across, entries_across, stride_across, before_across, matrix_across, _across,
+               planes, halves):  # fmt: skip
+    threads = planes.shape[0]
+    for thread in prange(threads):
+        plane, half = planes[thread], halves[thread]
+        for row in range(thread * rows // threads, (thread + 1) * rows // threads):
+            # The last lanes first: what their last vector writes too far is overwritten after that.
+            for first in range((lanes - 1) // LANES * LANES, -1, -LANES):
+                count = min(LANES, lanes - first)
+                whole = (count + VECTOR - 1) // VECTOR * VECTOR
+                to_lanes(array, row * array_row + first * array_lane, array_lane, count, height * width, plane, whole)
+                for phase_down in range(stride_down):
+                    h = phase_down - before_down
+                    top, bottom = _entries_inside(entries_down, height, stride_down, h)
+                    for phase_across in range(stride_across):
+                        w = phase_across - before_across
+                        left, right = _entries_inside(entries_across, width, stride_across, w)
+                        for e in range(top, bottom):
+                            pixel = (h + stride_down * e) * width + w + stride_across * left
+                            multiply(
+                                matrix_across, left, entries_across, 1, points_across,
+                                plane, pixel * whole, stride_across * whole, right - left, whole,
+                                half, e * points_across * whole, whole, False,
+                            )  # fmt: skip
+                        target = row * point_row + (phase_down * stride_across + phase_across) * phase_stride + first
+                        for p in range(points_across):
+                            multiply(
+                                matrix_down, top, entries_down, 1, points_down,
+                                half, (top * points_across + p) * whole, points_across * whole, bottom - top, whole,
+                                points, p * point_stride + target, points_across * point_stride, False,
+                            )  # fmt: skip
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _multiply_all(a, a_length, a_row, a_column, b, b_length, b_row, rows, depth, columns, splits, out):
+    count = len(out) // (rows * columns)
+    for task in prange(count * splits):
+        point, split = task // splits, task % splits
+        begin, end = split * rows // splits, (split + 1) * rows // splits
+        for k in range(0, depth, MAX_DEPTH):
+            multiply(
+                a, point * a_length + begin * a_row + k * a_column, a_row, a_column, end - begin,
+                b, point * b_length + k * b_row, b_row, min(MAX_DEPTH, depth - k), columns,
+                out, (point * rows + begin) * columns, columns, k > 0,
+            )  # fmt: skip
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _transform_back(points, point_stride, point_row, phase_stride, array, rows, lanes, height, width, array_row, array_lane,
+                    points_down, entries_down, stride_down, before_down, _down, matrix_down,
+                    points_across, entries_across, stride_across, before_across, _across, matrix_across,
+                    planes, halves):  # fmt: skip
+    threads = planes.shape[0]
+    for thread in prange(threads):
+        plane, half = planes[thread], halves[thread]
+        plane[:] = 0  # pixels that no tap reaches stay 0
+        for row in range(thread * rows // threads, (thread + 1) * rows // threads):
+            for first in range(0, lanes, LANES):
+                count = min(LANES, lanes - first)
+                whole = (count + VECTOR - 1) // VECTOR * VECTOR
+                for phase_down in range(stride_down):
+                    h = phase_down - before_down
+                    top, bottom = _entries_inside(entries_down, height, stride_down, h)
+                    for phase_across in range(stride_across):
+                        w = phase_across - before_across
+                        left, right = _entries_inside(entries_across, width, stride_across, w)
+                        source = row * point_row + (phase_down * stride_across + phase_across) * phase_stride + first
+                        for p in range(points_across):
+                            multiply(
+                                matrix_down, top * points_down, points_down, 1, bottom - top,
+                                points, p * point_stride + source, points_across * point_stride, points_down, whole,
+                                half, (top * points_across + p) * whole, points_across * whole, False,
+                            )  # fmt: skip
+                        for e in range(top, bottom):
+                            pixel = (h + stride_down * e) * width + w + stride_across * left
+                            multiply(
+                                matrix_across, left * points_across, points_across, 1, right - left,
+                                half, e * points_across * whole, whole, points_across, whole,
+                                plane, pixel * whole, stride_across * whole, False,
+                            )  # fmt: skip
+                from_lanes(plane, whole, count, height * width, array, row * array_row + first * array_lane, array_lane)
