@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minigan import kernels
 from minigan.kernels import cpu, pool, reference
-from minigan.kernels.cpu import direct, winograd
+from minigan.kernels.cpu import dense, direct, winograd
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
@@ -189,6 +189,30 @@ def test_minimal_filtering_keeps_its_accuracy_on_the_recipes_shapes(case):
 def test_the_convolutions_are_accurate_on_the_recipes_shapes(case):
     assert max(relative_errors(direct, case)) < 2e-6
     assert max(relative_errors(cpu, case)) < 1e-4
+
+
+@st.composite
+def dense_convolutions(draw):
+    """Convolutions whose taps cover the whole input, at least 16 of them."""
+    (batch, filters), (channels, height, width) = (
+        draw(st.tuples(st.integers(1, 40), st.integers(1, 150))),
+        draw(st.tuples(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5))),
+    )
+    channels = max(channels, -(-16 // (height * width)))
+    return convolution_of(
+        (batch, channels, height, width), (filters, channels, height, width), (batch, filters, 1, 1), 1, (0,) * 4
+    )
+
+
+@drawn
+@given(dense_convolutions(), st.integers(1, 17))
+def test_dense_convolutions_equal_their_definitions_for_any_number_of_threads(case, threads):
+    before = dense.get_num_threads
+    dense.get_num_threads = lambda: threads
+    try:
+        assert_triples_agree(case, np.float32)
+    finally:
+        dense.get_num_threads = before
 
 
 def test_many_threads_share_the_points_of_a_small_product(monkeypatch):
@@ -437,7 +461,7 @@ def test_convolutions_give_the_same_bits_with_1_and_2_threads(case, with_threads
 def test_convolutions_give_the_same_bits_however_work_is_divided(case, parts, monkeypatch):
     given_ = operands(case, np.float32)
     expected = triple(cpu, *given_)
-    for module in (direct, winograd):
+    for module in (dense, direct, winograd):
         monkeypatch.setattr(module, "get_num_threads", lambda: parts)
     assert_same_bits(expected, triple(cpu, *given_))
 
