@@ -29,6 +29,11 @@ def for_device(device):
     return types.SimpleNamespace(**{**vars(_load(base)), **functions})
 
 
+def replaced():
+    """Whether any kernel is replaced now."""
+    return bool(_replaced)
+
+
 @functools.cache
 def _load(name):
     if name == "gpu":

@@ -5,12 +5,15 @@ Here the memory of an array goes back to a free list when the last array or view
 whatever order that happens in, and the next array of that size takes it over.
 """
 
+import contextlib
+
 import numpy as np
 
 ALIGNMENT = 64  # one cache line
 SMALLEST = 1 << 17  # below this many bytes malloc reuses memory by itself
 
 _free = {}  # bytes -> memory blocks nobody holds
+_smallest = SMALLEST
 
 
 class _Lease:
@@ -38,7 +41,7 @@ def empty(shape, dtype=np.float32):
     size = dtype.itemsize
     for length in shape:
         size *= length
-    if size < SMALLEST:
+    if size < _smallest:
         return np.empty(shape, dtype)
     free = _free.setdefault(size, [])
     try:
@@ -52,6 +55,40 @@ def _aligned_block(size):
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]
+
+
+@contextlib.contextmanager
+def private(free):
+    """Inside the block, all arrays, the smallest too, take their memory from `free` and give it back to there.
+
+    free: a dict, empty at first. Who keeps it keeps the memory of arrays that died, as they left it.
+    """
+    global _free, _smallest
+    before = _free, _smallest
+    _free, _smallest = free, 0
+    try:
+        yield
+    finally:
+        _free, _smallest = before
+
+
+def without_lease(value):
+    """For an array of the pool, one on the same memory that does not keep it from being reused; else the value."""
+    owner = value
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, _Lease):
+        return value
+    return np.asarray(_Borrowed(owner.block, value.__array_interface__))
+
+
+class _Borrowed:
+    """Memory that is known by its block alone."""
+
+    __slots__ = ("block", "__array_interface__")
+
+    def __init__(self, block, interface):
+        self.block, self.__array_interface__ = block, interface
 
 
 def held_bytes():

@@ -95,7 +95,29 @@ def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, ou
     return out
 
 
-# Activations.
+def running_statistics(mean, var, count, momentum, running_mean, running_var, batches):
+    """Moves running_mean and running_var (C,) towards a batch's by `momentum`, and counts it in `batches`, in place.
+
+    var is the biased variance of `count` values; the running one is unbiased. Returns nothing.
+    """
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (var * (count / (count - 1)) - running_var)
+    batches += 1
+
+
+def scale_and_shift(x, scale, shift, out):
+    """out = x * scale + shift for each channel: x (N, C, S), scale and shift (C,)."""
+    out[...] = x * scale[:, None] + shift[:, None]
+    return out
+
+
+def sum_channels(x, out):
+    """out (C,) = the sum of each channel of x (N, C, S)."""
+    out[...] = x.sum(axis=(0, 2))
+    return out
+
+
+# Activations. Gradients are given the output y where that is all they need.
 
 
 def leaky_relu(x, slope, out):
@@ -118,19 +140,84 @@ def sigmoid(x, out):
     return out
 
 
+def sigmoid_backward(g, y, out):
+    """out = g y (1 - y)."""
+    out[...] = g * (y * (1 - y))
+    return out
+
+
+def tanh(x, out):
+    """out = the hyperbolic tangent of x."""
+    out[...] = np.tanh(x)
+    return out
+
+
+def tanh_backward(g, y, out):
+    """out = g (1 - y^2)."""
+    out[...] = g * (1 - y * y)
+    return out
+
+
+def dropout(x, p, seed, purpose, draw, mask, out):
+    """out = x mask, mask being 0 with probability p, else 1 / (1 - p) (Srivastava et al. 2014).
+
+    0 where `uniform` of the same seed, purpose and draw is less than p. draw: a uint64 array of one
+    number, which is advanced by 1, so that a replayed launch draws anew.
+    """
+    kept = uniform(seed, purpose, int(draw), np.empty(x.size)) >= p
+    mask[...] = kept.reshape(x.shape) * x.dtype.type(1 / (1 - p))
+    out[...] = x * mask
+    draw += np.uint64(1)
+    return out
+
+
+# Losses, element by element.
+
+
+def bce(p, target, out):
+    """out = -(target log p + (1 - target) log(1 - p)), with logarithms not less than -100, as PyTorch's BCELoss."""
+    with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
+        log_p, log_rest = np.maximum(np.log(p), p.dtype.type(-100)), np.maximum(np.log1p(-p), p.dtype.type(-100))
+    out[...] = -(target * log_p + (1 - target) * log_rest)
+    return out
+
+
+def bce_backward(g, p, target, out):
+    """out = g (p - target) / (p (1 - p)), with p (1 - p) not less than 1e-12, as PyTorch's."""
+    out[...] = g * (p - target) / np.maximum(p * (1 - p), p.dtype.type(1e-12))
+    return out
+
+
+def bce_with_logits(z, target, out):
+    """The BCE of p = sigmoid(z): out = max(z, 0) - target z + log(1 + exp(-|z|)); nothing can overflow."""
+    out[...] = np.maximum(z, 0) - target * z + np.log1p(np.exp(-np.abs(z)))
+    return out
+
+
+def bce_with_logits_backward(g, z, target, out):
+    """out = g (sigmoid(z) - target)."""
+    out[...] = g * (sigmoid(z, np.empty_like(z)) - target)
+    return out
+
+
 # Optimizer.
 
 
-def adam(parameter, gradient, first, second, step_size, beta1, beta2, root_correction2, eps):
-    """One Adam step in place (Kingma and Ba 2015, algorithm 1), with the bias corrections given.
+def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
+    """One Adam step in place (Kingma and Ba 2015, algorithm 1). Returns nothing.
 
-    step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t). Returns nothing.
+    step: an int64 array of one number, the steps taken before, which is advanced by 1. epsilon_hat:
+    eps is added before the bias correction of the second moment (end of the paper's section 2).
     """
+    step += 1
+    root_correction2 = np.sqrt(1 - beta2 ** int(step))
+    if epsilon_hat:
+        eps = eps / root_correction2
     first *= beta1
     first += (1 - beta1) * gradient
     second *= beta2
     second += (1 - beta2) * gradient * gradient
-    parameter -= step_size * first / (np.sqrt(second) / root_correction2 + eps)
+    parameter -= lr / (1 - beta1 ** int(step)) * first / (np.sqrt(second) / root_correction2 + eps)
 
 
 # Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -11,6 +11,14 @@ import numpy as np
 from minigan import kernels as kernel_sets
 from minigan.errors import UserError
 from minigan.kernels import pool
+from minigan.kernels.launch import computed, launch, recording
+from minigan.kernels.launch import contiguous as contiguous_on_cpu
+
+
+__all__ = [
+    "array_module", "computed", "contiguous", "device_of", "empty", "kernels", "launch", "recording", "select_device",
+    "set_threads", "thread_count", "to_device", "to_numpy",
+]  # fmt: skip
 
 
 def device_of(array):
@@ -37,7 +45,9 @@ def empty(shape, like):
 
 def contiguous(array):
     """The array in C order, of the same shape (NumPy's function of that name turns 0-d into 1-d)."""
-    return array if array.flags.c_contiguous else array_module(device_of(array)).ascontiguousarray(array)
+    if array.flags.c_contiguous:
+        return array
+    return contiguous_on_cpu(array) if device_of(array) == "cpu" else _cupy().ascontiguousarray(array)
 
 
 def to_device(array, device):

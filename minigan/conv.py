@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from minigan import backend
 from minigan.errors import ShapeError
+from minigan.functions import add_bias
 from minigan.tensor import Op, check_floats
 
 
@@ -151,7 +152,7 @@ def linear(input, weight, bias=None):
     pixels = input.reshape(*input.shape, 1, 1)  # (N, in, 1, 1)
     out = conv2d(pixels, weight.reshape(*weight.shape, 1, 1))  # (N, out, 1, 1)
     out = out.reshape(out.shape[:2])  # (N, out)
-    return out if bias is None else out + bias
+    return _add_bias(out, bias)
 
 
 def make_geometry(stride, padding, dilation):
@@ -189,4 +190,4 @@ def _check_4d(function, input, weight):
 
 
 def _add_bias(out, bias):
-    return out if bias is None else out + bias.reshape(1, -1, 1, 1)
+    return out if bias is None else add_bias(out, bias)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.errors import ShapeError
-from minigan.tensor import FusedOp, Op, check_floats, where
+from minigan.tensor import FusedOp, Op, Tensor, check_floats, is_grad_enabled, where
 
 
 class LeakyReLU(FusedOp):
@@ -71,7 +71,7 @@ def _by_channel(x):
     return backend.contiguous(x).reshape(x.shape[0], x.shape[1], -1)
 
 
-class BinaryCrossEntropy(Op):
+class BinaryCrossEntropy(FusedOp):
     """-(y log p + (1 - y) log(1 - p)) for each element, as PyTorch's BCELoss.
 
     Its clamps: the logarithms are not less than -100, and p (1 - p) in the gradient not less than
@@ -79,36 +79,82 @@ class BinaryCrossEntropy(Op):
     """
 
     def forward(self, p, y):
-        log_p, log_rest = self._logs(p)
-        return -(y * log_p + (1 - y) * log_rest)
+        check_floats("binary_cross_entropy", p.dtype, y.dtype)
+        p, y = backend.contiguous(p), backend.contiguous(y)
+        return backend.kernels(p).bce(p, y, backend.empty(p.shape, p))
+
+    def arrays_vjp(self, needs, g, out, p, y):
+        g, p, y = backend.contiguous(g), backend.contiguous(p), backend.contiguous(y)
+        return backend.kernels(p).bce_backward(g, p, y, backend.empty(p.shape, p)), None
 
     def vjp(self, needs, g, out, p, y):
+        return self.differentiable_vjp(needs, g, out, p, y) if needs[1] else super().vjp(needs, g, out, p, y)
+
+    def differentiable_vjp(self, needs, g, out, p, y):
         grad_p = g * (p - y) / (p * (1 - p)).clamp(min=1e-12) if needs[0] else None
         grad_y = g * ((1 - p).log().clamp(min=-100) - p.log().clamp(min=-100)) if needs[1] else None
         return grad_p, grad_y
-
-    @staticmethod
-    def _logs(p):
-        with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
-            return np.maximum(np.log(p), p.dtype.type(-100)), np.maximum(np.log1p(-p), p.dtype.type(-100))
 
 
 class BinaryCrossEntropyWithLogits(FusedOp):
     """The same loss of p = sigmoid(z), from the logit: softplus(z) - y z, finite for every finite z."""
 
     def forward(self, z, y):
-        # softplus(z) - y z = max(z, 0) - y z + log(1 + exp(-|z|)): nothing can overflow
-        return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
+        check_floats("binary_cross_entropy_with_logits", z.dtype, y.dtype)
+        z, y = backend.contiguous(z), backend.contiguous(y)
+        return backend.kernels(z).bce_with_logits(z, y, backend.empty(z.shape, z))
 
     def arrays_vjp(self, needs, g, out, z, y):
-        grad_z = None
-        if needs[0]:
-            z = backend.contiguous(z)
-            grad_z = g * (backend.kernels(z).sigmoid(z, backend.empty(z.shape, z)) - y)
+        g, z, y = backend.contiguous(g), backend.contiguous(z), backend.contiguous(y)
+        grad_z = backend.kernels(z).bce_with_logits_backward(g, z, y, backend.empty(z.shape, z)) if needs[0] else None
         return grad_z, -g * z if needs[1] else None
 
     def reference(self, z, y):
         return z.softplus() - y * z
+
+
+class Dropout(Op):
+    """x times a mask that is 0 with probability p and 1 / (1 - p) otherwise (Srivastava et al. 2014).
+
+    The generator's next draw decides; its count of draws is where the kernels are, so that a
+    replayed step draws anew.
+    """
+
+    def __init__(self, p, generator):
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        check_floats("dropout", x.dtype)
+        x, g = backend.contiguous(x), self.generator
+        self.mask = backend.empty(x.shape, x)
+        return backend.kernels(x).dropout(
+            x, self.p, g.seed, g.purpose, g.draws_on(backend.device_of(x)), self.mask, backend.empty(x.shape, x)
+        )
+
+    def vjp(self, needs, g, out, x):
+        return (g * Tensor(self.mask),)
+
+
+class AddBias(FusedOp):
+    """x (N, C, ...) plus bias (C,)."""
+
+    def forward(self, x, bias):
+        check_floats("a bias", x.dtype, bias.dtype)
+        flat = _by_channel(x)
+        ones = np.ones_like(bias)
+        return backend.kernels(x).scale_and_shift(flat, ones, bias, backend.empty(flat.shape, x)).reshape(x.shape)
+
+    def arrays_vjp(self, needs, g, out, x, bias):
+        grad_bias = backend.kernels(g).sum_channels(_by_channel(g), backend.empty(bias.shape, g)) if needs[1] else None
+        return g, grad_bias
+
+    def reference(self, x, bias):
+        return x + bias.reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+def add_bias(x, bias):
+    """x (N, C, ...) plus bias (C,), one number for each channel."""
+    return AddBias()(x, bias)
 
 
 def leaky_relu(x, negative_slope=0.01):
@@ -121,11 +167,12 @@ def relu(x):
     return LeakyReLU(0.0)(x)
 
 
-def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
+def batch_norm(x, running_mean, running_var, batches, weight, bias, training, momentum, eps):
     """Batch normalisation of x (N, C) or (N, C, ...), as PyTorch's functional of that name.
 
-    training: normalise by the batch's own statistics, and move running_mean and running_var (arrays
-    (C,), changed in place) towards them by `momentum`; the variance kept is the unbiased one.
+    training: normalise by the batch's own statistics, move running_mean and running_var (arrays
+    (C,), changed in place) towards them by `momentum`, and count the batch in `batches` (an int64
+    array of one number); the variance kept is the unbiased one.
     Otherwise normalise by the running statistics. weight and bias are Tensors (C,).
     Raises ShapeError where the channels differ, or a training batch has one value per channel.
     """
@@ -137,23 +184,25 @@ def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, e
     if not training:
         along = (1, -1) + (1,) * (x.ndim - 2)
         inverse_std = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
-        scale = (weight * inverse_std).reshape(along)  # (1, C, 1, ...)
-        shift = (bias - weight * (inverse_std * running_mean)).reshape(along)  # (1, C, 1, ...)
-        return x * scale + shift
+        scale = weight * inverse_std  # (C,)
+        shift = bias - scale * running_mean  # (C,)
+        if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad or bias.requires_grad)):
+            flat = _by_channel(x.data)
+            out = backend.empty(flat.shape, flat)
+            return Tensor(backend.kernels(flat).scale_and_shift(flat, scale.data, shift.data, out).reshape(x.shape))
+        return x * scale.reshape(along) + shift.reshape(along)
     count = math.prod(x.shape) // x.shape[1]
     if count < 2:
         raise ShapeError(f"input {x.shape} has one value per channel: a batch to train on needs at least two")
     op = BatchNorm(eps)
     out = op(x, weight, bias)
-    running_mean += momentum * (op.mean - running_mean)
-    running_var += momentum * (op.var * (count / (count - 1)) - running_var)
+    backend.kernels(x.data).running_statistics(op.mean, op.var, count, momentum, running_mean, running_var, batches)
     return out
 
 
 def dropout(x, p, generator):
-    """Zeroes each element with probability p and divides the others by 1 - p (Srivastava et al. 2014)."""
-    kept = generator.uniform(x.shape, x.dtype, x.device) >= p
-    return x * (kept * x.dtype.type(1 / (1 - p)))
+    """Zeroes each element with probability p and divides the others by 1 - p; `generator` draws which."""
+    return Dropout(p, generator)(x)
 
 
 def binary_cross_entropy(input, target, reduction="mean"):

@@ -276,11 +276,10 @@ class BatchNorm2d(Module):
     def forward(self, x):
         if x.ndim not in self.dimensions:
             raise ShapeError(f"input {x.shape} should have {' or '.join(map(str, self.dimensions))} dimensions")
-        if self.training:
-            self.num_batches_tracked += 1
         return functions.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
-        )
+            x, self.running_mean, self.running_var, self.num_batches_tracked, self.weight, self.bias,
+            self.training, self.momentum, self.eps,
+        )  # fmt: skip
 
     def arguments(self):
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"

@@ -3,8 +3,6 @@
 State is kept by the parameter's position, so it can be saved and survives a change of device.
 """
 
-import math
-
 import numpy as np
 
 from minigan import backend
@@ -47,7 +45,8 @@ class Optimizer:
     def state_dict(self):
         """{"state": {position: {...}}, "param_groups": [...]}, as PyTorch's; the arrays are the optimizer's own."""
         group = {**self.settings, "params": list(range(len(self.params)))}
-        return {"state": {p: dict(s) for p, s in self.state.items()}, "param_groups": [group]}
+        state = {p: {n: int(v) if n == "step" else v for n, v in s.items()} for p, s in self.state.items()}
+        return {"state": state, "param_groups": [group]}
 
     def load_state_dict(self, state_dict):
         """Takes over settings and state. Raises ValueError where they are of other parameters."""
@@ -62,9 +61,9 @@ class Optimizer:
             state = {}
             for name, value in saved.items():
                 if name == "step":
-                    state[name] = int(value)
-                    if state[name] < 1:
+                    if not 0 < int(value) < 2**62:
                         raise ValueError(f"the state of parameter {position} has taken {value} steps")
+                    state[name] = np.array(int(value), np.int64)
                     continue
                 value = np.asarray(value).astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
@@ -85,15 +84,17 @@ class SGD(Optimizer):
 
     def _update(self, parameter, gradient, state):
         if self.settings["weight_decay"]:
-            gradient = gradient + self.settings["weight_decay"] * parameter
+            gradient = _decayed(gradient, parameter, self.settings["weight_decay"])
         if self.settings["momentum"]:
-            if "momentum_buffer" in state:
-                state["momentum_buffer"] *= self.settings["momentum"]
-                state["momentum_buffer"] += gradient
-            else:
-                state["momentum_buffer"] = gradient.copy()
-            gradient = state["momentum_buffer"]
-        parameter -= self.settings["lr"] * gradient
+            if "momentum_buffer" not in state:  # v = momentum * 0 + g
+                state["momentum_buffer"] = backend.array_module(backend.device_of(parameter)).zeros_like(parameter)
+            velocity = state["momentum_buffer"]
+            backend.launch(np.multiply, velocity, parameter.dtype.type(self.settings["momentum"]), velocity)
+            backend.launch(np.add, velocity, gradient, velocity)
+            gradient = velocity
+        step = backend.empty(parameter.shape, parameter)
+        backend.launch(np.multiply, gradient, parameter.dtype.type(self.settings["lr"]), step)
+        backend.launch(np.subtract, parameter, step, parameter)
 
 
 class Adam(Optimizer):
@@ -111,14 +112,20 @@ class Adam(Optimizer):
     def _update(self, parameter, gradient, state):
         if not state:
             xp = backend.array_module(backend.device_of(parameter))
-            state.update(step=0, exp_avg=xp.zeros_like(parameter), exp_avg_sq=xp.zeros_like(parameter))
-        state["step"] += 1
-        beta1, beta2 = self.settings["betas"]
-        root_correction2 = math.sqrt(1 - beta2 ** state["step"])
-        eps = self.settings["eps"] / (root_correction2 if self.settings["epsilon_hat"] else 1)
+            state.update(
+                step=xp.zeros((), np.int64), exp_avg=xp.zeros_like(parameter), exp_avg_sq=xp.zeros_like(parameter)
+            )
         if self.settings["weight_decay"]:
-            gradient = gradient + self.settings["weight_decay"] * parameter
+            gradient = _decayed(gradient, parameter, self.settings["weight_decay"])
         backend.kernels(parameter).adam(
-            parameter, gradient, state["exp_avg"], state["exp_avg_sq"],
-            self.settings["lr"] / (1 - beta1 ** state["step"]), beta1, beta2, root_correction2, eps,
+            parameter, backend.contiguous(gradient), state["exp_avg"], state["exp_avg_sq"], state["step"],
+            self.settings["lr"], *self.settings["betas"], self.settings["eps"], self.settings["epsilon_hat"],
         )  # fmt: skip
+
+
+def _decayed(gradient, parameter, weight_decay):
+    """gradient + weight_decay * parameter, the gradient of the loss with an L2 penalty."""
+    out = backend.empty(parameter.shape, parameter)
+    backend.launch(np.multiply, parameter, parameter.dtype.type(weight_decay), out)
+    backend.launch(np.add, out, gradient, out)
+    return out

@@ -29,8 +29,21 @@ class Generator:
         """Starts the sequence of `seed` from its first draw. Raises ValueError outside 0 .. 2^64 - 1."""
         if not 0 <= seed < 2**64:
             raise ValueError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
-        self.seed, self.draw = seed, 0
+        self.seed, self._draws = seed, np.zeros((), np.uint64)
         return self
+
+    @property
+    def draw(self):
+        """The number of draws made, an int."""
+        return int(self._draws)
+
+    @draw.setter
+    def draw(self, count):
+        self._draws[...] = count
+
+    def draws_on(self, device):
+        """The count as an array on the device, for a kernel that draws and counts by itself."""
+        return self._draws
 
     def normal(self, shape, dtype=np.float32, device="cpu"):
         """A new array of standard normal numbers."""

@@ -41,6 +41,11 @@ def is_grad_enabled():
     return _recording
 
 
+def is_checking():
+    """Whether every result is searched for NaN and infinity now."""
+    return _checking
+
+
 @contextlib.contextmanager
 def detect_anomaly():
     """Inside the block, the first op that makes a NaN or infinity raises FloatingPointError naming itself.
@@ -75,7 +80,8 @@ class Op:
 
     def __call__(self, *inputs):
         """Applies the op to Tensors."""
-        data = self.forward(*[t.data for t in inputs])
+        arrays = [t.data for t in inputs]
+        data = backend.computed(self.forward, arrays) if backend.recording() else self.forward(*arrays)
         out = Tensor(data)
         if _checking:
             _check_finite(type(self).__name__, data, inputs)
@@ -94,11 +100,12 @@ def _check_finite(name, array, inputs):
 
 
 class FusedOp(Op):
-    """An op with a fast vjp on arrays, and the same function composed of primitive ops.
+    """An op with a fast vjp on arrays, for where no graph of the gradient is wanted.
 
-    Where gradients of gradients are wanted, the engine differentiates `reference`: no second
-    derivative is ever derived by hand, and fused == reference is a test. A reference is pure:
-    random masks are inputs, running statistics are updated outside.
+    Where one is, the engine differentiates `reference`, the same function composed of primitive
+    ops: no second derivative is ever derived by hand, and fused == reference is a test. A reference
+    is pure: random masks are inputs, running statistics are updated outside. (A primitive with a
+    fast vjp gives its vjp in ops, `differentiable_vjp`, in place of a reference.)
     """
 
     def arrays_vjp(self, needs, g, out, *inputs):
@@ -110,13 +117,17 @@ class FusedOp(Op):
         raise NotImplementedError
 
     def vjp(self, needs, g, out, *inputs):
-        """The fast arrays_vjp; or, where a graph of the gradient is wanted, the reference's vjp."""
-        if not _recording:
-            grads = self.arrays_vjp(needs, g.data, out.data, *[t.data for t in inputs])
-            if _checking:
-                for array in grads:
-                    _check_finite(f"the gradient of {type(self).__name__}", array, inputs)
-            return [None if array is None else Tensor(array) for array in grads]
+        """The fast arrays_vjp; or, where a graph of the gradient is wanted, the differentiable one."""
+        if _recording:
+            return self.differentiable_vjp(needs, g, out, *inputs)
+        grads = self.arrays_vjp(needs, g.data, out.data, *[t.data for t in inputs])
+        if _checking:
+            for array in grads:
+                _check_finite(f"the gradient of {type(self).__name__}", array, inputs)
+        return [None if array is None else Tensor(array) for array in grads]
+
+    def differentiable_vjp(self, needs, g, out, *inputs):
+        """As `vjp`, made of ops: that of the reference."""
         # New names for the inputs: an input may be computed from another one, and the walk
         # below must stop at the op's own inputs.
         aliases = [Alias()(t) for t in inputs]
@@ -327,16 +338,20 @@ class Tensor:
 
     def __gt__(self, other):
         """Where self > other: an array of bools, not differentiable. Likewise <, >= and <=."""
-        return self.data > (other.data if isinstance(other, Tensor) else other)
+        return self._compare(np.greater, other)
 
     def __lt__(self, other):
-        return self.data < (other.data if isinstance(other, Tensor) else other)
+        return self._compare(np.less, other)
 
     def __ge__(self, other):
-        return self.data >= (other.data if isinstance(other, Tensor) else other)
+        return self._compare(np.greater_equal, other)
 
     def __le__(self, other):
-        return self.data <= (other.data if isinstance(other, Tensor) else other)
+        return self._compare(np.less_equal, other)
+
+    def _compare(self, ufunc, other):
+        other = other.data if isinstance(other, Tensor) else other
+        return backend.computed(ufunc, [self.data, other]) if backend.recording() else ufunc(self.data, other)
 
     def _alike(self, other):
         """The other operand as a tensor; a plain number takes this tensor's dtype and device."""
@@ -384,9 +399,9 @@ class Tensor:
         """Each element held between min and max; the gradient is 0 where it is held."""
         held = self
         if min is not None:
-            held = where(held.data < min, min, held)  # in this order a NaN stays one
+            held = where(held < min, min, held)  # in this order a NaN stays one
         if max is not None:
-            held = where(held.data > max, max, held)
+            held = where(held > max, max, held)
         return held
 
     # Reductions over dim: an int, a tuple of ints, or None for all.
@@ -648,17 +663,22 @@ class Sqrt(Op):
         return (g * 0.5 / out,)
 
 
-class Tanh(Op):
+class Tanh(FusedOp):
     """The hyperbolic tangent of a."""
 
     def forward(self, a):
-        return np.tanh(a)
+        check_floats("tanh", a.dtype)
+        a = backend.contiguous(a)
+        return backend.kernels(a).tanh(a, backend.empty(a.shape, a))
 
-    def vjp(self, needs, g, out, a):
+    def arrays_vjp(self, needs, g, out, a):
+        return (backend.kernels(g).tanh_backward(backend.contiguous(g), out, backend.empty(out.shape, out)),)
+
+    def differentiable_vjp(self, needs, g, out, a):
         return (g * (1 - out * out),)
 
 
-class Sigmoid(Op):
+class Sigmoid(FusedOp):
     """1 / (1 + exp(-a)), stable."""
 
     def forward(self, a):
@@ -666,7 +686,10 @@ class Sigmoid(Op):
         a = backend.contiguous(a)
         return backend.kernels(a).sigmoid(a, backend.empty(a.shape, a))
 
-    def vjp(self, needs, g, out, a):
+    def arrays_vjp(self, needs, g, out, a):
+        return (backend.kernels(g).sigmoid_backward(backend.contiguous(g), out, backend.empty(out.shape, out)),)
+
+    def differentiable_vjp(self, needs, g, out, a):
         return (g * (out * (1 - out)),)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan import backend, data, gan, random, recipes
+from minigan.capture import Captured
 from minigan.errors import UserError
 from minigan.optim import Adam
 from minigan.tensor import Tensor, no_grad
@@ -116,7 +117,7 @@ class Run:
             recipe.criterion,
             settings.loss,
         )
-        self.play = gan.simultaneous_step if recipe.simultaneous else gan.alternating_step
+        self.play = Captured(self._play)
         fixed = random.Generator(settings.seed, random.FIXED_LATENTS)
         self.fixed_latents = fixed.normal((recipe.samples, *recipe.latent_shape))
 
@@ -140,17 +141,18 @@ class Run:
         d_steps = self.settings.d_steps if only_early is None or epoch <= only_early else 1
         shape = (len(real), *self.recipe.latent_shape)
         latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
-        outcome = self.play(self.players, Tensor(backend.to_device(real, self.device)), latents)
-        real_score, fake_score = (self._probability(t) for t in (outcome.real, outcome.fake))
+        losses_and_scores = self.play(Tensor(backend.to_device(real, self.device)), *latents)
         self.step += 1
         self.seconds += time.perf_counter() - start
-        losses = (outcome.loss_d.item(), outcome.loss_g.item())
-        return (self.step, epoch, *losses, real_score, fake_score, self.seconds)
+        return (self.step, epoch, *(t.item() for t in losses_and_scores), self.seconds)
 
-    def _probability(self, output):
-        """The mean of D's output as a probability."""
+    def _play(self, real, *latents):
+        """One step of the game: (loss of D, loss of G, mean probabilities that D gave real and generated images)."""
+        play = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
+        outcome = play(self.players, real, latents)
         with no_grad():
-            return (output.sigmoid() if self.recipe.returns_logits else output).mean().item()
+            scores = (t.sigmoid() if self.recipe.returns_logits else t for t in (outcome.real, outcome.fake))
+            return outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores)
 
     def samples(self):
         """Images of the fixed latents: uint8 (samples, 28, 28), drawn in the mode the recipe says.

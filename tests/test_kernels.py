@@ -309,7 +309,25 @@ def test_batch_norm_gives_each_channel_mean_0_and_variance_1():
     np.testing.assert_allclose(var, x.var((0, 2)))
 
 
-# --- activations and Adam
+@drawn
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 60), dtypes)
+def test_kernels_of_whole_channels_equal_their_definitions(batch, channels, pixels, dtype):
+    x = normals((batch, channels, pixels), dtype)
+    scale, shift = normals((channels,), dtype, 1), normals((channels,), dtype, 2)
+    a, b = (k.scale_and_shift(x, scale, shift, unwritten(x.shape, dtype)) for k in (cpu, reference))
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    a, b = (k.sum_channels(x, unwritten(channels, dtype)) for k in (cpu, reference))
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    states = []
+    for kernel_set in (cpu, reference):
+        states.append([np.zeros(channels, dtype), np.ones(channels, dtype), np.array(5)])
+        kernel_set.running_statistics(scale, shift, 10, 0.1, *states[-1])
+        assert states[-1][2] == 6
+    for a, b in zip(*states):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+# --- activations, losses and Adam
 
 
 SIZES = st.one_of(st.integers(1, 70), st.integers(16380, 16390))  # around where the second thread joins
@@ -337,16 +355,59 @@ def test_sigmoid_equals_its_definition_and_keeps_tiny_values(dtype):
     np.testing.assert_array_equal(found[1001:], np.array([0.5, 0.5, 1, 0, 1, 0], dtype))
 
 
+ELEMENTWISE = {  # name: how many arrays it takes; those of the losses are a probability and a label
+    "sigmoid_backward": 2, "tanh": 1, "tanh_backward": 2, "bce": 2, "bce_backward": 3, "bce_with_logits": 2,
+    "bce_with_logits_backward": 3,
+}  # fmt: skip
+
+
 @drawn
-@given(SIZES, dtypes, st.sampled_from([(0.5, 0.999), (0.9, 0.999)]), st.sampled_from([1e-8, 1e-3]))
-def test_adam_equals_its_definition(size, dtype, betas, eps):
-    found, expected = ([normals((size,), dtype, 9), np.zeros(size, dtype), np.zeros(size, dtype)] for _ in range(2))
+@given(st.sampled_from(sorted(ELEMENTWISE)), SIZES, dtypes)
+def test_elementwise_kernels_equal_their_definitions(name, size, dtype):
+    arrays = [normals((size,), dtype, seed) for seed in range(ELEMENTWISE[name])]
+    if name.startswith("bce"):
+        arrays[-1] = (arrays[-1] > 0).astype(dtype)
+    if name in ("bce", "bce_backward"):
+        arrays[-2] = 1 / (1 + np.exp(-3 * arrays[-2]))
+        arrays[-2][::5], arrays[-2][1::7] = 0, 1
+    found, expected = (getattr(k, name)(*arrays, unwritten(size, dtype)) for k in (cpu, reference))
+    np.testing.assert_allclose(found, expected, rtol=30 * np.finfo(dtype).eps, atol=10 * np.finfo(dtype).eps)
+
+
+def test_the_loss_of_a_logit_is_finite_and_keeps_a_nan():
+    z = np.array([1e4, -1e4, 0, np.nan], np.float32)
+    for kernel_set in (cpu, reference):
+        found = kernel_set.bce_with_logits(z, np.ones_like(z), unwritten(4, np.float32))
+        np.testing.assert_allclose(found, [0, 1e4, np.log(2), np.nan])
+
+
+@drawn
+@given(SIZES, dtypes, st.sampled_from([0.0, 0.3, 0.5, 0.9]), st.integers(0, 2**33))
+def test_dropout_equals_its_definition_and_counts_its_draw(size, dtype, p, draw):
+    x, results = normals((size,), dtype), []
+    for kernel_set in (cpu, reference):
+        draws, mask = np.array(draw, np.uint64), unwritten(size, dtype)
+        out = kernel_set.dropout(x, p, 3, 4, draws, mask, unwritten(size, dtype))
+        assert draws == draw + 1
+        results.append((out, mask))
+    assert_same_bits(*results)
+    kept = reference.uniform(3, 4, draw, np.empty(size)) >= p
+    np.testing.assert_array_equal(results[0][1] > 0, kept)
+
+
+@drawn
+@given(SIZES, dtypes, st.sampled_from([(0.5, 0.999), (0.9, 0.999)]), st.sampled_from([1e-8, 1e-3]), st.booleans())
+def test_adam_equals_its_definition(size, dtype, betas, eps, epsilon_hat):
+    found, expected = (
+        [normals((size,), dtype, 9), np.zeros(size, dtype), np.zeros(size, dtype), np.zeros((), np.int64)]
+        for _ in range(2)
+    )
     for step in range(1, 4):
         gradient = normals((size,), dtype, step)
-        settings = 0.01 / (1 - betas[0] ** step), *betas, np.sqrt(1 - betas[1] ** step), eps
-        for kernel_set, (parameter, first, second) in ((cpu, found), (reference, expected)):
-            kernel_set.adam(parameter, gradient, first, second, *settings)
-    for a, b in zip(found, expected):
+        for kernel_set, (parameter, *state) in ((cpu, found), (reference, expected)):
+            kernel_set.adam(parameter, gradient, *state, 0.01, *betas, eps, epsilon_hat)
+    assert found[-1] == expected[-1] == 3
+    for a, b in zip(found[:-1], expected[:-1]):
         assert a.dtype == dtype
         np.testing.assert_allclose(a, b, rtol=40 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
 
@@ -469,8 +530,10 @@ def test_convolutions_give_the_same_bits_however_work_is_divided(case, parts, mo
 def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads):
     def all_kernels():
         x, g = normals((40_000,), np.float32, 0), normals((40_000,), np.float32, 1)
-        adam = [x.copy(), g * 0, g * 0]
-        cpu.adam(adam[0], g, *adam[1:], 0.01, 0.9, 0.999, 0.03, 1e-8)
+        adam = [x.copy(), g * 0, g * 0, np.zeros((), np.int64)]
+        cpu.adam(adam[0], g, *adam[1:], 0.01, 0.9, 0.999, 1e-8, False)
+        mask = np.empty_like(x)
+        dropped = cpu.dropout(x, 0.3, 5, 1, np.zeros((), np.uint64), mask, np.empty_like(x))
         random = [kernel(5, 1, 2, np.empty(40_001, np.float32)) for kernel in (cpu.uniform, cpu.normal)]
         bits = cpu.random_bits(5, 1, 2, np.empty(40_001, np.uint32))
         activations = (
@@ -478,7 +541,7 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
             cpu.leaky_relu_backward(g, x, 0.2, np.empty_like(x)),
             cpu.sigmoid(x, np.empty_like(x)),
         )
-        return *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5), *adam, *random, bits, *activations
+        return *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5), *adam, mask, dropped, *random, bits, *activations
 
     assert_same_bits(with_threads(1, all_kernels), with_threads(2, all_kernels))
 

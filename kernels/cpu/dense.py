@@ -8,6 +8,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
+from minigan.kernels.launch import contiguous, launch
 from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply
 from minigan.kernels.cpu.transpose import to_lanes
 
@@ -27,8 +28,16 @@ def conv2d(x, weight, out):
     """out = C(x, weight)."""
     rows, columns, depth = len(x), len(weight), weight[0].size
     panels = pool.empty((get_num_threads(), MAX_DEPTH * LANES))
-    _multiply_by_transpose(
-        _flat(x), _flat(weight), rows, depth, columns, panels, _row_parts(rows, columns), out.reshape(-1)
+    launch(
+        _multiply_by_transpose,
+        _flat(x),
+        _flat(weight),
+        rows,
+        depth,
+        columns,
+        panels,
+        _row_parts(rows, columns),
+        out.reshape(-1),
     )
     return out
 
@@ -36,19 +45,30 @@ def conv2d(x, weight, out):
 def conv_transpose2d(y, weight, out):
     """out = T(y, weight)."""
     filters = len(weight)
-    _multiply(_flat(y), filters, 1, len(y), _flat(weight), filters, weight[0].size, get_num_threads(), out.reshape(-1))
+    launch(
+        _multiply,
+        _flat(y),
+        filters,
+        1,
+        len(y),
+        _flat(weight),
+        filters,
+        weight[0].size,
+        get_num_threads(),
+        out.reshape(-1),
+    )
     return out
 
 
 def conv2d_weight(x, y, out):
     """out = G(x, y)."""
     filters = len(out)
-    _multiply(_flat(y), 1, filters, filters, _flat(x), len(x), x[0].size, get_num_threads(), out.reshape(-1))
+    launch(_multiply, _flat(y), 1, filters, filters, _flat(x), len(x), x[0].size, get_num_threads(), out.reshape(-1))
     return out
 
 
 def _flat(array):
-    return np.ascontiguousarray(array).reshape(-1)
+    return contiguous(array).reshape(-1)
 
 
 def _row_parts(rows, columns):

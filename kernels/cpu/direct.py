@@ -20,6 +20,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
+from minigan.kernels.launch import contiguous, launch
 from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, lanes_of, multiply
 
 PANEL = 64  # columns of output pixels packed side by side in C
@@ -34,14 +35,15 @@ def conv2d(x, weight, stride, padding, dilation, out):
     """out = C(x, weight), the cross-correlation; as `reference.conv2d`."""
     left, _, top, _ = padding
     height, width = _frame_size(weight, out, stride, dilation)
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     frames = _frames(x, height, width, top, left, room=0)
     taps, filters = weight.shape[2] * weight.shape[3], weight.shape[0]
     chunk = min(weight.shape[1], max(1, MAX_DEPTH // taps))  # channels whose taps a panel holds at a time
     panels = _scratch(chunk * taps * PANEL, x.dtype)
     results = _scratch((min(filters, MAX_FILTERS) + 1) * PANEL, x.dtype)
-    _conv2d(
-        x, np.ascontiguousarray(weight), frames, height, width, *stride, *dilation, chunk, panels, results, out,
+    launch(
+        _conv2d,
+        x, contiguous(weight), frames, height, width, *stride, *dilation, chunk, panels, results, out,
     )  # fmt: skip
     return out
 
@@ -58,8 +60,9 @@ def conv_transpose2d(y, weight, stride, padding, dilation, out):
     patch_length = -(-block * taps // lanes) * lanes
     patches = _scratch(min(y[0, 0].size, MAX_ROWS) * patch_length, y.dtype)
     planes = _scratch(block * height * width, y.dtype)
-    _conv_transpose2d(
-        np.ascontiguousarray(y), _rows_of_whole_vectors(weight, lanes), weight.shape[2], weight.shape[3],
+    launch(
+        _conv_transpose2d,
+        contiguous(y), _rows_of_whole_vectors(weight, lanes), weight.shape[2], weight.shape[3],
         height, width, top, left, *stride, *dilation, block, patch_length, patches, planes, out,
     )  # fmt: skip
     return out
@@ -70,7 +73,7 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     left, _, top, _ = padding
     height, width = _frame_size(out, y, stride, dilation)
     lanes = VECTOR_BYTES // x.itemsize
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     frames = _frames(x, height, width, top, left, room=1 if out.shape[3] % 4 == 3 else 0)
     filters, columns, taps = out.shape[0], out[0].size, out.shape[2] * out.shape[3]
     whole = -(-columns // lanes) * lanes
@@ -78,12 +81,13 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     block = _block_of_channels(x.shape[1], taps, lanes, get_num_threads())
     patch_length = -(-block * taps // lanes) * lanes
     patches = _scratch(min(y[0, 0].size, MAX_ROWS) * patch_length + lanes, x.dtype)
-    _conv2d_weight(
-        x, np.ascontiguousarray(y), frames, height, width, out.shape[2], out.shape[3],
+    launch(
+        _conv2d_weight,
+        x, contiguous(y), frames, height, width, out.shape[2], out.shape[3],
         *stride, *dilation, block, patch_length, patches, result,
     )  # fmt: skip
     if whole != columns:
-        out.reshape(filters, columns)[...] = result[:, :columns]
+        launch(np.copyto, out.reshape(filters, columns), result[:, :columns])
     return out
 
 
@@ -97,7 +101,7 @@ def _frames(x, height, width, top, left, room):
     if (top, left) == (0, 0) and x.shape[2:] == (height, width) and not room:
         return x.reshape(-1)
     frames = pool.empty((x.shape[0] * x.shape[1] * height * width + room,), x.dtype)
-    _copy_into_frames(x, top, left, height, width, frames)
+    launch(_copy_into_frames, x, top, left, height, width, frames)
     return frames
 
 
@@ -106,9 +110,10 @@ def _rows_of_whole_vectors(weight, lanes):
     filters, columns = weight.shape[0], weight[0].size
     whole = -(-columns // lanes) * lanes
     if whole == columns:
-        return np.ascontiguousarray(weight).reshape(filters, columns)
-    rows = np.zeros((filters, whole), weight.dtype)
-    rows[:, :columns] = weight.reshape(filters, columns)
+        return contiguous(weight).reshape(filters, columns)
+    rows = pool.empty((filters, whole), weight.dtype)
+    launch(np.copyto, rows[:, columns:], 0)
+    launch(np.copyto, rows[:, :columns], weight.reshape(filters, columns))
     return rows
 
 

@@ -1,40 +1,98 @@
-"""Activations and Adam on the CPU: one pass over memory each. Flat arrays; formulas as in `reference.py`."""
+"""Activations, losses, dropout and Adam on the CPU: one pass over memory each; formulas as in `reference.py`.
+
+Arrays are C-contiguous, of any shape. Small ones are done by one thread before a second has woken up.
+"""
 
 import numpy as np
 from numba import njit, prange
 
-SERIAL = 1 << 14  # fewer elements than this are done before a second thread has woken up
+from minigan.kernels.cpu.random import block_of_words
+from minigan.kernels.launch import launch
+
+SERIAL = 1 << 14  # elements; below this one thread is faster
 
 
 def leaky_relu(x, slope, out):
-    """As `reference.leaky_relu`, for C-contiguous arrays of any shape."""
-    kernel = _leaky_relu if x.size < SERIAL else _leaky_relu_parallel
-    kernel(x.ravel(), x.dtype.type(slope), out.reshape(-1))
+    """As `reference.leaky_relu`."""
+    _launch(_leaky_relu, x.size, x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
     return out
 
 
 def leaky_relu_backward(g, x, slope, out):
-    """As `reference.leaky_relu_backward`, for C-contiguous arrays of any shape."""
-    kernel = _leaky_relu_backward if x.size < SERIAL else _leaky_relu_backward_parallel
-    kernel(g.ravel(), x.ravel(), x.dtype.type(slope), out.reshape(-1))
+    """As `reference.leaky_relu_backward`."""
+    _launch(_leaky_relu_backward, x.size, g.reshape(-1), x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
     return out
 
 
 def sigmoid(x, out):
-    """As `reference.sigmoid`, for C-contiguous arrays of any shape."""
-    _sigmoid(x.ravel(), out.reshape(-1))
+    """As `reference.sigmoid`."""
+    _launch(_sigmoid, x.size, x.reshape(-1), out.reshape(-1))
     return out
 
 
-def adam(parameter, gradient, first, second, step_size, beta1, beta2, root_correction2, eps):
-    """As `reference.adam`, for C-contiguous arrays of any shape."""
-    kernel = _adam if parameter.size < SERIAL else _adam_parallel
-    number = parameter.dtype.type
-    kernel(
-        parameter.reshape(-1), gradient.ravel(), first.reshape(-1), second.reshape(-1),
-        number(step_size), number(beta1), number(1 - beta1), number(beta2), number(1 - beta2),
-        number(root_correction2), number(eps),
+def sigmoid_backward(g, y, out):
+    """As `reference.sigmoid_backward`."""
+    _launch(_sigmoid_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
+    return out
+
+
+def tanh(x, out):
+    """As `reference.tanh`."""
+    _launch(_tanh, x.size, x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def tanh_backward(g, y, out):
+    """As `reference.tanh_backward`."""
+    _launch(_tanh_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
+    return out
+
+
+def bce(p, target, out):
+    """As `reference.bce`."""
+    _launch(_bce, p.size, p.reshape(-1), target.reshape(-1), out.reshape(-1))
+    return out
+
+
+def bce_backward(g, p, target, out):
+    """As `reference.bce_backward`."""
+    _launch(_bce_backward, p.size, g.reshape(-1), p.reshape(-1), target.reshape(-1), out.reshape(-1))
+    return out
+
+
+def bce_with_logits(z, target, out):
+    """As `reference.bce_with_logits`."""
+    _launch(_bce_with_logits, z.size, z.reshape(-1), target.reshape(-1), out.reshape(-1))
+    return out
+
+
+def bce_with_logits_backward(g, z, target, out):
+    """As `reference.bce_with_logits_backward`."""
+    _launch(_bce_with_logits_backward, z.size, g.reshape(-1), z.reshape(-1), target.reshape(-1), out.reshape(-1))
+    return out
+
+
+def dropout(x, p, seed, purpose, draw, mask, out):
+    """As `reference.dropout`."""
+    _launch(
+        _dropout, x.size, x.reshape(-1), p, np.uint64(seed), np.uint64(purpose), draw.reshape(1),
+        mask.reshape(-1), out.reshape(-1),
     )  # fmt: skip
+    launch(np.add, draw, np.uint64(1), draw)
+    return out
+
+
+def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
+    """As `reference.adam`."""
+    _launch(
+        _adam, parameter.size, parameter.reshape(-1), gradient.reshape(-1), first.reshape(-1), second.reshape(-1),
+        step.reshape(1), float(lr), float(beta1), float(beta2), float(eps), bool(epsilon_hat),
+    )  # fmt: skip
+
+
+def _launch(kernels, size, *arguments):
+    one_thread, all_threads = kernels
+    launch(one_thread if size < SERIAL else all_threads, *arguments)
 
 
 def _both(function):
@@ -43,32 +101,97 @@ def _both(function):
     return one(function), all_(function)
 
 
-def _leaky_relu_loop(x, slope, out):
+@_both
+def _leaky_relu(x, slope, out):
     for i in prange(x.size):
         below = x[i] if slope or x[i] != x[i] else x.dtype.type(0)  # 0 * -inf would be NaN; a NaN must stay one
         out[i] = x[i] if x[i] > 0 else slope * below
 
 
-def _leaky_relu_backward_loop(g, x, slope, out):
+@_both
+def _leaky_relu_backward(g, x, slope, out):
     for i in prange(x.size):
         below = g[i] if slope else x.dtype.type(0)
         out[i] = g[i] if x[i] > 0 else slope * below
 
 
-def _adam_loop(parameter, gradient, first, second, step_size, beta1, rest1, beta2, rest2, root_correction2, eps):
-    for i in prange(parameter.size):
-        first[i] = beta1 * first[i] + rest1 * gradient[i]
-        second[i] = beta2 * second[i] + rest2 * gradient[i] * gradient[i]
-        parameter[i] -= step_size * first[i] / (np.sqrt(second[i]) / root_correction2 + eps)
-
-
-_leaky_relu, _leaky_relu_parallel = _both(_leaky_relu_loop)
-_leaky_relu_backward, _leaky_relu_backward_parallel = _both(_leaky_relu_backward_loop)
-_adam, _adam_parallel = _both(_adam_loop)
-
-
-@njit(cache=True, error_model="numpy")
+@_both
 def _sigmoid(x, out):
-    for i in range(x.size):
+    for i in prange(x.size):
         small = np.exp(-abs(x[i]))
         out[i] = (1 if x[i] >= 0 else small) / (1 + small)
+
+
+@_both
+def _sigmoid_backward(g, y, out):
+    for i in prange(y.size):
+        out[i] = g[i] * (y[i] * (1 - y[i]))
+
+
+@_both
+def _tanh(x, out):
+    for i in prange(x.size):
+        out[i] = np.tanh(x[i])
+
+
+@_both
+def _tanh_backward(g, y, out):
+    for i in prange(y.size):
+        out[i] = g[i] * (1 - y[i] * y[i])
+
+
+@_both
+def _bce(p, target, out):
+    least = p.dtype.type(-100)
+    for i in prange(p.size):
+        log_p, log_rest = max(np.log(p[i]), least), max(np.log1p(-p[i]), least)
+        out[i] = -(target[i] * log_p + (1 - target[i]) * log_rest)
+
+
+@_both
+def _bce_backward(g, p, target, out):
+    least = p.dtype.type(1e-12)
+    for i in prange(p.size):
+        out[i] = g[i] * (p[i] - target[i]) / max(p[i] * (1 - p[i]), least)
+
+
+@_both
+def _bce_with_logits(z, target, out):
+    for i in prange(z.size):
+        positive = z[i] if z[i] > 0 or z[i] != z[i] else z.dtype.type(0)
+        out[i] = positive - target[i] * z[i] + np.log1p(np.exp(-abs(z[i])))
+
+
+@_both
+def _bce_with_logits_backward(g, z, target, out):
+    for i in prange(z.size):
+        small = np.exp(-abs(z[i]))
+        out[i] = g[i] * ((1 if z[i] >= 0 else small) / (1 + small) - target[i])
+
+
+@_both
+def _dropout(x, p, seed, purpose, draw, mask, out):
+    scale = x.dtype.type(1 / (1 - p))
+    limit = np.uint64(np.ceil(p * 2.0**24))  # word >> 8 is the uniform number times 2^24
+    for block in prange((x.size + 3) // 4):
+        words = block_of_words(block, purpose, draw[0], seed)
+        for word in range(min(4, x.size - 4 * block)):
+            i = 4 * block + word
+            mask[i] = scale if words[word] >> np.uint64(8) >= limit else x.dtype.type(0)
+            out[i] = x[i] * mask[i]
+
+
+@_both
+def _adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
+    number = parameter.dtype.type
+    taken = step[0] + 1
+    root_correction2 = np.sqrt(1 - beta2**taken)
+    step_size = number(lr / (1 - beta1**taken))
+    small = number(eps / root_correction2 if epsilon_hat else eps)
+    root, rest1, rest2 = number(root_correction2), number(1 - beta1), number(1 - beta2)
+    keep1, keep2 = number(beta1), number(beta2)
+    for i in prange(parameter.size):
+        first[i] = keep1 * first[i] + rest1 * gradient[i]
+        second[i] = keep2 * second[i] + rest2 * gradient[i] * gradient[i]
+        parameter[i] -= step_size * first[i] / (np.sqrt(second[i]) / root + small)
+    step[0] = taken

@@ -6,6 +6,8 @@ x is (N, C, S), S all pixels of a channel; formulas as in `reference.py`.
 import numpy as np
 from numba import njit, prange
 
+from minigan.kernels.launch import launch
+
 SUMS = {"reassoc", "contract", "nsz"}  # lets LLVM add in vector lanes; the order is still fixed
 
 
@@ -33,9 +35,65 @@ def _sum_of_products_around(values, centre, others):
     return total
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
 def batch_norm(x, weight, bias, eps, mean, var, out):
     """As `reference.batch_norm`."""
+    launch(_batch_norm, x, weight, bias, eps, mean, var, out)
+    return out
+
+
+def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+    """As `reference.batch_norm_backward`."""
+    launch(_batch_norm_backward, g, x, weight, eps, mean, var, grad_weight, grad_bias, out)
+    return out
+
+
+def running_statistics(mean, var, count, momentum, running_mean, running_var, batches):
+    """As `reference.running_statistics`."""
+    launch(_running_statistics, mean, var, count, momentum, running_mean, running_var, batches.reshape(1))
+
+
+def scale_and_shift(x, scale, shift, out):
+    """As `reference.scale_and_shift`."""
+    launch(_scale_and_shift, x, scale, shift, out)
+    return out
+
+
+def sum_channels(x, out):
+    """As `reference.sum_channels`."""
+    launch(_sum_channels, x, out)
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _running_statistics(mean, var, count, momentum, running_mean, running_var, batches):
+    unbiased = count / (count - 1)
+    for c in range(mean.size):
+        running_mean[c] += momentum * (mean[c] - running_mean[c])
+        running_var[c] += momentum * (var[c] * unbiased - running_var[c])
+    batches[0] += 1
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _scale_and_shift(x, scale, shift, out):
+    batch, channels, pixels = x.shape
+    for row in prange(batch * channels):
+        n, c = row // channels, row % channels
+        source, target = x[n, c], out[n, c]
+        for s in range(pixels):
+            target[s] = source[s] * scale[c] + shift[c]
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _sum_channels(x, out):
+    for c in prange(x.shape[1]):
+        total = x.dtype.type(0)
+        for n in range(x.shape[0]):
+            total += _sum(x[n, c])
+        out[c] = total
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _batch_norm(x, weight, bias, eps, mean, var, out):
     batch, channels, pixels = x.shape
     count = x.dtype.type(batch * pixels)
     for c in prange(channels):
@@ -53,12 +111,10 @@ def batch_norm(x, weight, bias, eps, mean, var, out):
             source, target = x[n, c], out[n, c]
             for s in range(pixels):
                 target[s] = (source[s] - centre) * gain + shift
-    return out
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
-    """As `reference.batch_norm_backward`."""
+def _batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
     batch, channels, pixels = x.shape
     count = x.dtype.type(batch * pixels)
     for c in prange(channels):
@@ -78,4 +134,3 @@ def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, ou
             gradient, source, target = g[n, c], x[n, c], out[n, c]
             for s in range(pixels):
                 target[s] = (gradient[s] - constant - (source[s] - centre) * slope) * gain
-    return out

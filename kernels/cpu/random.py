@@ -6,6 +6,8 @@ Definitions, sources and the layout of counter and key as in `reference.py`.
 import numpy as np
 from numba import njit, prange
 
+from minigan.kernels.launch import launch
+
 LOW = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
 MULTIPLIER0, MULTIPLIER1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -13,7 +15,8 @@ WEYL0, WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 @njit(cache=True, error_model="numpy")
-def _block(index, purpose, draw, seed):
+def block_of_words(index, purpose, draw, seed):
+    """The four words of block `index`, each below 2^32 in a uint64."""
     c0, c1, c2, c3 = np.uint64(index), draw & LOW, draw >> SHIFT, purpose
     k0, k1 = seed & LOW, seed >> SHIFT
     for _ in range(10):
@@ -30,26 +33,26 @@ def _block(index, purpose, draw, seed):
 
 def random_bits(seed, purpose, draw, out):
     """As `reference.random_bits`."""
-    _random_bits(np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
+    launch(_random_bits, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
     return out
 
 
 def uniform(seed, purpose, draw, out):
     """As `reference.uniform`."""
-    _uniform(np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
+    launch(_uniform, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
     return out
 
 
 def normal(seed, purpose, draw, out):
     """As `reference.normal`."""
-    _normal(np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
+    launch(_normal, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
     return out
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _random_bits(seed, purpose, draw, out):
     for block in prange((out.size + 3) // 4):
-        words = _block(block, purpose, draw, seed)
+        words = block_of_words(block, purpose, draw, seed)
         for word in range(min(4, out.size - 4 * block)):
             out[4 * block + word] = words[word]
 
@@ -57,7 +60,7 @@ def _random_bits(seed, purpose, draw, out):
 @njit(parallel=True, cache=True, error_model="numpy")
 def _uniform(seed, purpose, draw, out):
     for block in prange((out.size + 3) // 4):
-        words = _block(block, purpose, draw, seed)
+        words = block_of_words(block, purpose, draw, seed)
         for word in range(min(4, out.size - 4 * block)):
             out[4 * block + word] = np.float64(words[word] >> np.uint64(8)) * 2.0**-24
 
@@ -65,7 +68,7 @@ def _uniform(seed, purpose, draw, out):
 @njit(parallel=True, cache=True, error_model="numpy")
 def _normal(seed, purpose, draw, out):
     for block in prange((out.size + 3) // 4):
-        words = _block(block, purpose, draw, seed)
+        words = block_of_words(block, purpose, draw, seed)
         for pair in range(2):
             radius = np.sqrt(-2 * np.log((np.float64(words[2 * pair]) + 1.0) * 2.0**-32))
             angle = 2 * np.pi * 2.0**-32 * np.float64(words[2 * pair + 1])

@@ -20,6 +20,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool, winograd
+from minigan.kernels.launch import contiguous, launch
 from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply
 from minigan.kernels.cpu.transpose import from_lanes, to_lanes
 
@@ -58,7 +59,7 @@ def conv2d(x, weight, stride, padding, out):
     """out = C(x, weight)."""
     axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
     v = _to_points(x, axes["x"])  # (points, N, phases C)
-    u = _to_points(weight.transpose(1, 0, 2, 3), axes["weight"], phases_in_rows=True)  # (points, phases C, K)
+    u = _to_points(weight, axes["weight"], lanes_first=True)  # (points, phases C, K)
     m = _multiply_points(v, u, x.shape[0], u.shape[1])  # (points, N, K)
     return _from_points(m, axes["y"], out)
 
@@ -81,21 +82,25 @@ def conv2d_weight(x, y, stride, padding, out):
     return _from_points(u, axes["weight"], out)
 
 
-def _to_points(array, axes, phases_in_rows=False):
-    """array (rows, lanes, H, W) as (points, rows, phases * lanes), or as (points, phases * rows, lanes)."""
-    (rows, lanes), (down, across) = array.shape[:2], axes
+def _to_points(array, axes, lanes_first=False):
+    """array (rows, lanes, H, W) as (points, rows, phases * lanes); (lanes, rows, H, W) as (points, phases * rows, lanes)."""
+    array, (down, across) = contiguous(array), axes
     phases = down.stride * across.stride
-    if phases_in_rows:
-        shape = phases * rows, _whole_vectors(lanes)
-        phase_stride = rows * shape[1]
+    strides = array[0].size, array[0, 0].size
+    if lanes_first:
+        lanes, rows = array.shape[:2]
+        strides = strides[::-1]
+        row_length = _whole_vectors(lanes)
+        shape, phase_stride = (phases * rows, row_length), rows * row_length
     else:  # a phase's last vector may reach beyond its lanes
+        rows, lanes = array.shape[:2]
         shape = rows, _whole_vectors((phases - 1) * lanes + _whole_vectors(lanes))
         phase_stride = lanes
     points = pool.empty((down.points * across.points, *shape))
-    _transform(
-        array.reshape(-1) if array.flags.c_contiguous else array.transpose(1, 0, 2, 3).reshape(-1),
-        *_elements(array), points.reshape(-1), points[0].size, shape[1], phase_stride,
-        *down, *across, *_scratch(array.shape, down, across),
+    launch(
+        _transform,
+        array.reshape(-1), rows, lanes, *array.shape[2:], *strides, points.reshape(-1), points[0].size, shape[1],
+        phase_stride, *down, *across, *_scratch(array.shape, down, across),
     )  # fmt: skip
     return points
 
@@ -103,16 +108,12 @@ def _to_points(array, axes, phases_in_rows=False):
 def _from_points(points, axes, out):
     """out (rows, lanes, H, W) from (points, rows, phases * lanes)."""
     down, across = axes
-    _transform_back(
-        points.reshape(-1), points[0].size, points.shape[2], out.shape[1],
-        out.reshape(-1), *_elements(out), *down, *across, *_scratch(out.shape, down, across),
+    launch(
+        _transform_back,
+        points.reshape(-1), points[0].size, points.shape[2], out.shape[1], out.reshape(-1), *out.shape,
+        out[0].size, out[0, 0].size, *down, *across, *_scratch(out.shape, down, across),
     )  # fmt: skip
     return out
-
-
-def _elements(array):
-    """(rows, lanes, height, width, row stride, lane stride) of an array in elements."""
-    return *array.shape, array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
 
 
 def _multiply_points(a, b, rows, depth, transposed=False):
@@ -121,7 +122,8 @@ def _multiply_points(a, b, rows, depth, transposed=False):
     a_row, a_column = (1, a.shape[2]) if transposed else (a.shape[2], 1)
     # Few points for many threads: split the rows too.
     splits = max(1, min(rows // 8, 4 * get_num_threads() // len(b)))
-    _multiply_all(
+    launch(
+        _multiply_all,
         a.reshape(-1),
         a[0].size,
         a_row,
