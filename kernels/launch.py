@@ -69,7 +69,9 @@ def computed(function, arrays):
     """
     before = len(_recording.launches)
     out = function(*arrays)
-    if len(_recording.launches) == before and not any(isinstance(a, np.ndarray) and np.may_share_memory(out, a) for a in arrays):
+    if len(_recording.launches) == before and not any(
+        isinstance(a, np.ndarray) and np.may_share_memory(out, a) for a in arrays
+    ):
         into_pool = pool.empty(out.shape, out.dtype)
         launch(_compute_again, into_pool, function, *arrays)
         return into_pool

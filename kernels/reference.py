@@ -171,7 +171,13 @@ def dropout(x, p, seed, purpose, draw, mask, out):
     return out
 
 
-# Losses, element by element.
+# Losses, element by element, and their mean.
+
+
+def mean(x, out):
+    """out, an array of one number, = the mean of x, summed in float64."""
+    out[...] = x.mean(dtype=np.float64)
+    return out
 
 
 def bce(p, target, out):

@@ -762,6 +762,8 @@ class Mean(Op):
         self.dims = dims
 
     def forward(self, a):
+        if len(self.dims) == a.ndim and a.dtype.char in "fd":
+            return backend.kernels(a).mean(backend.contiguous(a), backend.empty((1,) * a.ndim, a))
         return a.mean(axis=self.dims, keepdims=True)
 
     def vjp(self, needs, g, out, a):

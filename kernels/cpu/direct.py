@@ -137,14 +137,22 @@ def _round_up(count, step):
 @njit(parallel=True, cache=True, error_model="numpy")
 def _copy_into_frames(x, top, left, height, width, frames):
     batch, channels, rows, columns = x.shape
+    flat = x.reshape(-1)
+    copied, last = min(width - left, columns), min(height, top + rows)
+    area = channels * height * width
     for n in prange(batch):
-        for at in range(n * channels * height * width, (n + 1) * channels * height * width):
-            frames[at] = 0
+        frames[n * area : (n + 1) * area] = 0
         for c in range(channels):
-            for h in range(top, min(height, top + rows)):
-                at = ((n * channels + c) * height + h) * width
-                for w in range(left, min(width, left + columns)):
-                    frames[at + w] = x[n, c, h - top, w - left]
+            plane = n * channels + c
+            for h in range(top, last):
+                source, target = (plane * rows + h - top) * columns, (plane * height + h) * width + left
+                w = 0
+                while w + 4 <= copied:
+                    copy_quad(frames, target + w, flat, source + w)
+                    w += 4
+                while w < copied:
+                    frames[target + w] = flat[source + w]
+                    w += 1
 
 
 @njit(cache=True, error_model="numpy")

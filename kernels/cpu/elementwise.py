@@ -6,7 +6,7 @@ Arrays are C-contiguous, of any shape. Small ones are done by one thread before 
 import numpy as np
 from numba import njit, prange
 
-from minigan.kernels.cpu.random import block_of_words
+from minigan.kernels.cpu.random import CHUNK_WORDS, chunk_of_words
 from minigan.kernels.launch import launch
 
 SERIAL = 1 << 14  # elements; below this one thread is faster
@@ -38,7 +38,7 @@ def sigmoid_backward(g, y, out):
 
 def tanh(x, out):
     """As `reference.tanh`."""
-    _launch(_tanh, x.size, x.reshape(-1), out.reshape(-1))
+    launch(np.tanh, x, out)  # NumPy's is vectorised, Numba's is not
     return out
 
 
@@ -90,6 +90,12 @@ def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilo
     )  # fmt: skip
 
 
+def mean(x, out):
+    """As `reference.mean`."""
+    launch(_mean, x.reshape(-1), out.reshape(1))
+    return out
+
+
 def _launch(kernels, size, *arguments):
     one_thread, all_threads = kernels
     launch(one_thread if size < SERIAL else all_threads, *arguments)
@@ -99,6 +105,14 @@ def _both(function):
     """The function compiled for one thread and for all."""
     one, all_ = njit(cache=True, error_model="numpy"), njit(cache=True, error_model="numpy", parallel=True)
     return one(function), all_(function)
+
+
+@njit(cache=True, error_model="numpy")
+def _mean(x, out):
+    total = 0.0
+    for i in range(x.size):
+        total += x[i]
+    out[0] = total / x.size
 
 
 @_both
@@ -126,12 +140,6 @@ def _sigmoid(x, out):
 def _sigmoid_backward(g, y, out):
     for i in prange(y.size):
         out[i] = g[i] * (y[i] * (1 - y[i]))
-
-
-@_both
-def _tanh(x, out):
-    for i in prange(x.size):
-        out[i] = np.tanh(x[i])
 
 
 @_both
@@ -171,14 +179,15 @@ def _bce_with_logits_backward(g, z, target, out):
 
 @_both
 def _dropout(x, p, seed, purpose, draw, mask, out):
-    scale = x.dtype.type(1 / (1 - p))
-    limit = np.uint64(np.ceil(p * 2.0**24))  # word >> 8 is the uniform number times 2^24
-    for block in prange((x.size + 3) // 4):
-        words = block_of_words(block, purpose, draw[0], seed)
-        for word in range(min(4, x.size - 4 * block)):
-            i = 4 * block + word
-            mask[i] = scale if words[word] >> np.uint64(8) >= limit else x.dtype.type(0)
-            out[i] = x[i] * mask[i]
+    scale, zero = x.dtype.type(1 / (1 - p)), x.dtype.type(0)
+    limit = np.uint32(np.ceil(p * 2.0**24))  # word >> 8 is the uniform number times 2^24
+    for chunk in prange((x.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
+        words = chunk_of_words(chunk, purpose, draw[0], seed)
+        first = chunk * CHUNK_WORDS
+        for i in range(min(CHUNK_WORDS, x.size - first)):
+            kept = scale if words[i] >> np.uint32(8) >= limit else zero
+            mask[first + i] = kept
+            out[first + i] = x[first + i] * kept
 
 
 @_both
@@ -188,10 +197,10 @@ def _adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsil
     root_correction2 = np.sqrt(1 - beta2**taken)
     step_size = number(lr / (1 - beta1**taken))
     small = number(eps / root_correction2 if epsilon_hat else eps)
-    root, rest1, rest2 = number(root_correction2), number(1 - beta1), number(1 - beta2)
+    inverse_root, rest1, rest2 = number(1 / root_correction2), number(1 - beta1), number(1 - beta2)
     keep1, keep2 = number(beta1), number(beta2)
     for i in prange(parameter.size):
         first[i] = keep1 * first[i] + rest1 * gradient[i]
         second[i] = keep2 * second[i] + rest2 * gradient[i] * gradient[i]
-        parameter[i] -= step_size * first[i] / (np.sqrt(second[i]) / root + small)
+        parameter[i] -= step_size * first[i] / (np.sqrt(second[i]) * inverse_root + small)
     step[0] = taken

@@ -8,6 +8,7 @@ from numba import njit, prange
 
 from minigan.kernels.launch import launch
 
+BLOCK = 256  # channels of one pixel that a thread takes at a time
 SUMS = {"reassoc", "contract", "nsz"}  # lets LLVM add in vector lanes; the order is still fixed
 
 
@@ -37,13 +38,21 @@ def _sum_of_products_around(values, centre, others):
 
 def batch_norm(x, weight, bias, eps, mean, var, out):
     """As `reference.batch_norm`."""
-    launch(_batch_norm, x, weight, bias, eps, mean, var, out)
+    if x.shape[2] > 1:
+        launch(_batch_norm, x, weight, bias, eps, mean, var, out)
+    else:
+        x, target = (a.reshape(a.shape[:2]) for a in (x, out))  # (N, C)
+        launch(_batch_norm_of_single_pixels, x, weight, bias, eps, mean, var, target)
     return out
 
 
 def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
     """As `reference.batch_norm_backward`."""
-    launch(_batch_norm_backward, g, x, weight, eps, mean, var, grad_weight, grad_bias, out)
+    if x.shape[2] > 1:
+        launch(_batch_norm_backward, g, x, weight, eps, mean, var, grad_weight, grad_bias, out)
+    else:
+        g, x, target = (a.reshape(a.shape[:2]) for a in (g, x, out))  # (N, C)
+        launch(_batch_norm_backward_of_single_pixels, g, x, weight, eps, mean, var, grad_weight, grad_bias, target)
     return out
 
 
@@ -134,3 +143,57 @@ def _batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, o
             gradient, source, target = g[n, c], x[n, c], out[n, c]
             for s in range(pixels):
                 target[s] = (gradient[s] - constant - (source[s] - centre) * slope) * gain
+
+
+# With one pixel a channel (after a Linear) the channels are the neighbours in memory: a thread
+# takes BLOCK of them and goes through the batch once for each sum.
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _batch_norm_of_single_pixels(x, weight, bias, eps, mean, var, out):
+    batch, channels = x.shape[0], x.shape[1]
+    count = x.dtype.type(batch)
+    for block in prange((channels + BLOCK - 1) // BLOCK):
+        first, last = block * BLOCK, min(channels, (block + 1) * BLOCK)
+        centre, squares, gain = mean[first:last], var[first:last], np.empty(last - first, x.dtype)
+        centre[:], squares[:] = 0, 0
+        for n in range(batch):
+            row = x[n, first:last]
+            for c in range(last - first):
+                centre[c] += row[c]
+        for c in range(last - first):
+            centre[c] /= count
+        for n in range(batch):
+            row = x[n, first:last]
+            for c in range(last - first):
+                squares[c] += (row[c] - centre[c]) * (row[c] - centre[c])
+        for c in range(last - first):
+            squares[c] /= count
+            gain[c] = weight[first + c] / np.sqrt(squares[c] + eps)
+        for n in range(batch):
+            row, target = x[n, first:last], out[n, first:last]
+            for c in range(last - first):
+                target[c] = (row[c] - centre[c]) * gain[c] + bias[first + c]
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _batch_norm_backward_of_single_pixels(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+    batch, channels = x.shape[0], x.shape[1]
+    count = x.dtype.type(batch)
+    for block in prange((channels + BLOCK - 1) // BLOCK):
+        first, last = block * BLOCK, min(channels, (block + 1) * BLOCK)
+        centre, total, product = mean[first:last], grad_bias[first:last], grad_weight[first:last]
+        total[:], product[:] = 0, 0
+        scale = (1 / np.sqrt(var[first:last] + eps)).astype(x.dtype)
+        for n in range(batch):
+            row, gradient = x[n, first:last], g[n, first:last]
+            for c in range(last - first):
+                total[c] += gradient[c]
+                product[c] += (row[c] - centre[c]) * gradient[c]
+        for c in range(last - first):
+            product[c] *= scale[c]
+        for n in range(batch):
+            row, gradient, target = x[n, first:last], g[n, first:last], out[n, first:last]
+            for c in range(last - first):
+                normalised = (row[c] - centre[c]) * scale[c]
+                target[c] = (gradient[c] - (total[c] + normalised * product[c]) / count) * weight[first + c] * scale[c]

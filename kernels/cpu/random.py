@@ -11,24 +11,40 @@ from minigan.kernels.launch import launch
 LOW = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
 MULTIPLIER0, MULTIPLIER1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+CHUNK_WORDS = 1024  # words made together
 WEYL0, WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 @njit(cache=True, error_model="numpy")
-def block_of_words(index, purpose, draw, seed):
-    """The four words of block `index`, each below 2^32 in a uint64."""
-    c0, c1, c2, c3 = np.uint64(index), draw & LOW, draw >> SHIFT, purpose
+def _round(c0, c1, c2, c3, k0, k1):
+    product0, product1 = c0 * MULTIPLIER0, c2 * MULTIPLIER1
+    return (product1 >> SHIFT) ^ c1 ^ k0, product1 & LOW, (product0 >> SHIFT) ^ c3 ^ k1, product0 & LOW
+
+
+@njit(cache=True, error_model="numpy")
+def chunk_of_words(chunk, purpose, draw, seed):
+    """The CHUNK_WORDS words from word CHUNK_WORDS * chunk on, as uint32.
+
+    Round by round for all blocks, so that LLVM works on a vector of them at a time.
+    """
+    count = CHUNK_WORDS // 4
+    c0, c1, c2, c3 = (np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count, np.uint64),
+                      np.empty(count, np.uint64))  # fmt: skip
+    first = np.uint64(chunk) * np.uint64(count)
+    for i in range(count):
+        c0[i] = (first + np.uint64(i)) & LOW
+        c1[i], c2[i], c3[i] = draw & LOW, draw >> SHIFT, purpose
     k0, k1 = seed & LOW, seed >> SHIFT
-    for _ in range(10):
-        product0, product1 = c0 * MULTIPLIER0, c2 * MULTIPLIER1
-        c0, c1, c2, c3 = (
-            (product1 >> SHIFT) ^ c1 ^ k0,
-            product1 & LOW,
-            (product0 >> SHIFT) ^ c3 ^ k1,
-            product0 & LOW,
-        )
-        k0, k1 = (k0 + WEYL0) & LOW, (k1 + WEYL1) & LOW
-    return c0, c1, c2, c3
+    for _ in range(5):
+        k2, k3 = (k0 + WEYL0) & LOW, (k1 + WEYL1) & LOW
+        for i in range(count):
+            a0, a1, a2, a3 = _round(c0[i] & LOW, c1[i], c2[i] & LOW, c3[i], k0, k1)
+            c0[i], c1[i], c2[i], c3[i] = _round(a0 & LOW, a1, a2 & LOW, a3, k2, k3)
+        k0, k1 = (k2 + WEYL0) & LOW, (k3 + WEYL1) & LOW
+    words = np.empty(CHUNK_WORDS, np.uint32)
+    for i in range(count):
+        words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = c0[i], c1[i], c2[i], c3[i]
+    return words
 
 
 def random_bits(seed, purpose, draw, out):
@@ -51,29 +67,27 @@ def normal(seed, purpose, draw, out):
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _random_bits(seed, purpose, draw, out):
-    for block in prange((out.size + 3) // 4):
-        words = block_of_words(block, purpose, draw, seed)
-        for word in range(min(4, out.size - 4 * block)):
-            out[4 * block + word] = words[word]
+    for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
+        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        for i in range(min(CHUNK_WORDS, out.size - first)):
+            out[first + i] = words[i]
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _uniform(seed, purpose, draw, out):
-    for block in prange((out.size + 3) // 4):
-        words = block_of_words(block, purpose, draw, seed)
-        for word in range(min(4, out.size - 4 * block)):
-            out[4 * block + word] = np.float64(words[word] >> np.uint64(8)) * 2.0**-24
+    for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
+        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        for i in range(min(CHUNK_WORDS, out.size - first)):
+            out[first + i] = np.float64(words[i] >> np.uint32(8)) * 2.0**-24
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _normal(seed, purpose, draw, out):
-    for block in prange((out.size + 3) // 4):
-        words = block_of_words(block, purpose, draw, seed)
-        for pair in range(2):
-            radius = np.sqrt(-2 * np.log((np.float64(words[2 * pair]) + 1.0) * 2.0**-32))
-            angle = 2 * np.pi * 2.0**-32 * np.float64(words[2 * pair + 1])
-            at = 4 * block + 2 * pair
-            if at < out.size:
-                out[at] = radius * np.cos(angle)
-            if at + 1 < out.size:
-                out[at + 1] = radius * np.sin(angle)
+    for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
+        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        for i in range(0, min(CHUNK_WORDS, out.size - first), 2):
+            radius = np.sqrt(-2 * np.log((np.float64(words[i]) + 1.0) * 2.0**-32))
+            angle = 2 * np.pi * 2.0**-32 * np.float64(words[i + 1])
+            out[first + i] = radius * np.cos(angle)
+            if first + i + 1 < out.size:
+                out[first + i + 1] = radius * np.sin(angle)

@@ -47,45 +47,32 @@ def _transpose_square(typingctx, source, source_offset, source_row, target, targ
 
 @njit(cache=True, error_model="numpy")
 def to_lanes(source, offset, lane_stride, lanes, length, target, width):
-    """target[e * width + lane] = source[offset + lane * lane_stride + e] for e < length.
+    """target[e * width + lane] = source[offset + lane * lane_stride + e] for e < length and lane < lanes.
 
-    Flat float32 arrays; `width` is `lanes` rounded up to whole vectors, and what comes of the lanes
-    beyond is not defined.
+    Flat float32 arrays; `width` is `lanes` rounded up to whole vectors, and the lanes beyond stay as they are.
     """
-    if length < SIDE:
+    if length < SIDE or lanes < SIDE:
         for lane in range(lanes):
             for e in range(length):
                 target[e * width + lane] = source[offset + lane * lane_stride + e]
         return
     for lane in range(0, lanes, SIDE):
-        if lane + SIDE > lanes:
-            for i in range(lane, lanes):
-                for e in range(length):
-                    target[e * width + i] = source[offset + i * lane_stride + e]
-            continue
-        e = 0
-        while e < length:
-            e = min(e, length - SIDE)  # the last square may overlap the one before
+        lane = min(lane, lanes - SIDE)  # the last squares may overlap those before
+        for e in range(0, length, SIDE):
+            e = min(e, length - SIDE)
             _transpose_square(source, offset + lane * lane_stride + e, lane_stride, target, e * width + lane, width)
-            e += SIDE
 
 
 @njit(cache=True, error_model="numpy")
 def from_lanes(source, width, lanes, length, target, offset, lane_stride):
-    """target[offset + lane * lane_stride + e] = source[e * width + lane] for e < length: the way back."""
-    if length < SIDE:
+    """target[offset + lane * lane_stride + e] = source[e * width + lane]: the way back."""
+    if length < SIDE or lanes < SIDE:
         for lane in range(lanes):
             for e in range(length):
                 target[offset + lane * lane_stride + e] = source[e * width + lane]
         return
     for lane in range(0, lanes, SIDE):
-        if lane + SIDE > lanes:
-            for i in range(lane, lanes):
-                for e in range(length):
-                    target[offset + i * lane_stride + e] = source[e * width + i]
-            continue
-        e = 0
-        while e < length:
+        lane = min(lane, lanes - SIDE)
+        for e in range(0, length, SIDE):
             e = min(e, length - SIDE)
             _transpose_square(source, e * width + lane, width, target, offset + lane * lane_stride + e, lane_stride)
-            e += SIDE

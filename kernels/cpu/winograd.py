@@ -55,12 +55,28 @@ def axes_of(x_shape, weight_shape, y_shape, stride, padding):
     return found
 
 
+class Points(NamedTuple):
+    """Matrices (rows, length), one for each point, `stride` elements apart in a flat array."""
+
+    data: np.ndarray
+    stride: int
+    rows: int
+    length: int
+
+
+def empty_points(count, rows, length):
+    """Unwritten `Points`. A cache line lies between two matrices: at a power of two apart, the same
+    element of all points would compete for the same few places in the cache."""
+    stride = rows * length + VECTOR
+    return Points(pool.empty((count * stride,)), stride, rows, length)
+
+
 def conv2d(x, weight, stride, padding, out):
     """out = C(x, weight)."""
     axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
     v = _to_points(x, axes["x"])  # (points, N, phases C)
     u = _to_points(weight, axes["weight"], lanes_first=True)  # (points, phases C, K)
-    m = _multiply_points(v, u, x.shape[0], u.shape[1])  # (points, N, K)
+    m = _multiply_points(v, u, v.rows, u.rows)  # (points, N, K)
     return _from_points(m, axes["y"], out)
 
 
@@ -69,7 +85,7 @@ def conv_transpose2d(y, weight, stride, padding, out):
     axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
     m = _to_points(y, axes["y"])  # (points, N, K)
     u = _to_points(weight, axes["weight"])  # (points, K, phases C)
-    v = _multiply_points(m, u, y.shape[0], u.shape[1])  # (points, N, phases C)
+    v = _multiply_points(m, u, m.rows, u.rows)  # (points, N, phases C)
     return _from_points(v, axes["x"], out)
 
 
@@ -78,7 +94,7 @@ def conv2d_weight(x, y, stride, padding, out):
     axes = axes_of(x.shape, out.shape, y.shape, stride, padding)
     v = _to_points(x, axes["x"])  # (points, N, phases C)
     m = _to_points(y, axes["y"])  # (points, N, K)
-    u = _multiply_points(m, v, y.shape[1], v.shape[1], transposed=True)  # (points, K, phases C)
+    u = _multiply_points(m, v, y.shape[1], v.rows, transposed=True)  # (points, K, phases C)
     return _from_points(u, axes["weight"], out)
 
 
@@ -90,16 +106,16 @@ def _to_points(array, axes, lanes_first=False):
     if lanes_first:
         lanes, rows = array.shape[:2]
         strides = strides[::-1]
-        row_length = _whole_vectors(lanes)
-        shape, phase_stride = (phases * rows, row_length), rows * row_length
+        points = empty_points(down.points * across.points, phases * rows, _whole_vectors(lanes))
+        phase_stride = rows * points.length
     else:  # a phase's last vector may reach beyond its lanes
         rows, lanes = array.shape[:2]
-        shape = rows, _whole_vectors((phases - 1) * lanes + _whole_vectors(lanes))
+        length = _whole_vectors((phases - 1) * lanes + _whole_vectors(lanes))
+        points = empty_points(down.points * across.points, rows, length)
         phase_stride = lanes
-    points = pool.empty((down.points * across.points, *shape))
     launch(
         _transform,
-        array.reshape(-1), rows, lanes, *array.shape[2:], *strides, points.reshape(-1), points[0].size, shape[1],
+        array.reshape(-1), rows, lanes, *array.shape[2:], *strides, points.data, points.stride, points.length,
         phase_stride, *down, *across, *_scratch(array.shape, down, across),
     )  # fmt: skip
     return points
@@ -110,7 +126,7 @@ def _from_points(points, axes, out):
     down, across = axes
     launch(
         _transform_back,
-        points.reshape(-1), points[0].size, points.shape[2], out.shape[1], out.reshape(-1), *out.shape,
+        points.data, points.stride, points.length, out.shape[1], out.reshape(-1), *out.shape,
         out[0].size, out[0, 0].size, *down, *across, *_scratch(out.shape, down, across),
     )  # fmt: skip
     return out
@@ -118,25 +134,16 @@ def _from_points(points, axes, out):
 
 def _multiply_points(a, b, rows, depth, transposed=False):
     """The matrix product of a (points, rows, depth), or its transpose, and b (points, depth, columns) at every point."""
-    out = pool.empty((b.shape[0], rows, b.shape[2]))
-    a_row, a_column = (1, a.shape[2]) if transposed else (a.shape[2], 1)
+    count = b.data.size // b.stride
+    out = empty_points(count, rows, b.length)
+    a_row, a_column = (1, a.length) if transposed else (a.length, 1)
     # Few points for many threads: split the rows too.
-    splits = max(1, min(rows // 8, 4 * get_num_threads() // len(b)))
+    splits = max(1, min(rows // 8, 4 * get_num_threads() // count))
     launch(
         _multiply_all,
-        a.reshape(-1),
-        a[0].size,
-        a_row,
-        a_column,
-        b.reshape(-1),
-        b[0].size,
-        b.shape[2],
-        rows,
-        depth,
-        b.shape[2],
-        splits,
-        out.reshape(-1),
-    )
+        a.data, a.stride, a_row, a_column, b.data, b.stride, b.length, rows, depth, count, splits,
+        out.data, out.stride,
+    )  # fmt: skip
     return out
 
 
@@ -195,16 +202,15 @@ def _transform(array, rows, lanes, height, width, array_row, array_lane, points,
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _multiply_all(a, a_length, a_row, a_column, b, b_length, b_row, rows, depth, columns, splits, out):
-    count = len(out) // (rows * columns)
+def _multiply_all(a, a_stride, a_row, a_column, b, b_stride, columns, rows, depth, count, splits, out, out_stride):
     for task in prange(count * splits):
         point, split = task // splits, task % splits
         begin, end = split * rows // splits, (split + 1) * rows // splits
         for k in range(0, depth, MAX_DEPTH):
             multiply(
-                a, point * a_length + begin * a_row + k * a_column, a_row, a_column, end - begin,
-                b, point * b_length + k * b_row, b_row, min(MAX_DEPTH, depth - k), columns,
-                out, (point * rows + begin) * columns, columns, k > 0,
+                a, point * a_stride + begin * a_row + k * a_column, a_row, a_column, end - begin,
+                b, point * b_stride + k * columns, columns, min(MAX_DEPTH, depth - k), columns,
+                out, point * out_stride + begin * columns, columns, k > 0,
             )  # fmt: skip
 
 
