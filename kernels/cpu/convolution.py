@@ -13,7 +13,7 @@ from minigan.kernels.cpu import dense, direct, winograd
 MAX_POINTS = 11  # of an axis: more would cost accuracy (see kernels/winograd.py)
 # What it costs to bring one number to the points or back, in multiply-adds, and how much better than
 # the direct way minimal filtering must look. Both were measured on the recipes' layers.
-TRANSFORM = 40
+TRANSFORM = 20
 MARGIN = 0.8
 
 

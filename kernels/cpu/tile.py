@@ -116,22 +116,28 @@ _TILES = {(rows, vectors): _make_tile(rows, vectors) for rows in range(1, 5) for
 
 
 def _make_strip(vectors):
-    """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time."""
+    """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time.
+
+    It does so `count` times, B and C being a step further each time.
+    """
     tile_4, tile_3, tile_2, tile_1 = (_TILES[rows, vectors] for rows in (4, 3, 2, 1))
 
     @njit(cache=True, error_model="numpy")
-    def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate):
-        for r in range(0, rows - 3, 4):
-            a_at, c_at = a_offset + r * a_row, c_offset + r * c_row
-            tile_4(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+    def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate,
+              count, b_step, c_step):  # fmt: skip
         left = rows % 4
-        a_at, c_at = a_offset + (rows - left) * a_row, c_offset + (rows - left) * c_row
-        if left == 3:
-            tile_3(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
-        elif left == 2:
-            tile_2(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
-        elif left == 1:
-            tile_1(a, a_at, a_row, a_col, b, b_offset, b_row, c, c_at, c_row, depth, accumulate)
+        for i in range(count):
+            b_at, c_first = b_offset + i * b_step, c_offset + i * c_step
+            for r in range(0, rows - 3, 4):
+                a_at, c_at = a_offset + r * a_row, c_first + r * c_row
+                tile_4(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+            a_at, c_at = a_offset + (rows - left) * a_row, c_first + (rows - left) * c_row
+            if left == 3:
+                tile_3(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+            elif left == 2:
+                tile_2(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+            elif left == 1:
+                tile_1(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
 
     return strip
 
@@ -191,23 +197,36 @@ def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, 
     apart from b_offset on, those of C c_row apart from c_offset on. `width` is a whole number of
     vector registers. A sum of no terms is 0.
     """
+    multiply_many(
+        a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate, 1, 0, 0
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def multiply_many(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
+                  count, b_step, c_step):  # fmt: skip
+    """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
     if depth == 0:
         if not accumulate:
-            for r in range(rows):
-                c[c_offset + r * c_row : c_offset + r * c_row + width] = 0
+            for i in range(count):
+                for r in range(rows):
+                    at = c_offset + i * c_step + r * c_row
+                    c[at : at + width] = 0
         return
     lanes = lanes_of(b)
     j = 0
     while j < width:
         vectors = min(TILE_VECTORS, (width - j) // lanes)
         if vectors == TILE_VECTORS:
-            _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+            _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                    count, b_step, c_step)  # fmt: skip
         elif vectors == 3:
-            _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+            _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                   count, b_step, c_step)  # fmt: skip
         elif vectors == 2:
-            _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate)
+            _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                    count, b_step, c_step)  # fmt: skip
         else:
-            _narrowest(
-                a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate
-            )
+            _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                       accumulate, count, b_step, c_step)  # fmt: skip
         j += vectors * lanes

@@ -21,7 +21,7 @@ from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool, winograd
 from minigan.kernels.launch import contiguous, launch
-from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply
+from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply, multiply_many
 from minigan.kernels.cpu.transpose import from_lanes, to_lanes
 
 LANES = 64  # channels transformed together
@@ -185,20 +185,18 @@ def _transform(array, rows, lanes, height, width, array_row, array_lane, points,
                     for phase_across in range(stride_across):
                         w = phase_across - before_across
                         left, right = _entries_inside(entries_across, width, stride_across, w)
-                        for e in range(top, bottom):
-                            pixel = (h + stride_down * e) * width + w + stride_across * left
-                            multiply(
-                                matrix_across, left, entries_across, 1, points_across,
-                                plane, pixel * whole, stride_across * whole, right - left, whole,
-                                half, e * points_across * whole, whole, False,
-                            )  # fmt: skip
+                        pixel = (h + stride_down * top) * width + w + stride_across * left
+                        multiply_many(
+                            matrix_across, left, entries_across, 1, points_across,
+                            plane, pixel * whole, stride_across * whole, right - left, whole,
+                            half, 0, whole, False, bottom - top, stride_down * width * whole, points_across * whole,
+                        )  # fmt: skip
                         target = row * point_row + (phase_down * stride_across + phase_across) * phase_stride + first
-                        for p in range(points_across):
-                            multiply(
-                                matrix_down, top, entries_down, 1, points_down,
-                                half, (top * points_across + p) * whole, points_across * whole, bottom - top, whole,
-                                points, p * point_stride + target, points_across * point_stride, False,
-                            )  # fmt: skip
+                        multiply_many(
+                            matrix_down, top, entries_down, 1, points_down,
+                            half, 0, points_across * whole, bottom - top, whole,
+                            points, target, points_across * point_stride, False, points_across, whole, point_stride,
+                        )  # fmt: skip
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -234,17 +232,15 @@ def _transform_back(points, point_stride, point_row, phase_stride, array, rows, 
                         w = phase_across - before_across
                         left, right = _entries_inside(entries_across, width, stride_across, w)
                         source = row * point_row + (phase_down * stride_across + phase_across) * phase_stride + first
-                        for p in range(points_across):
-                            multiply(
-                                matrix_down, top * points_down, points_down, 1, bottom - top,
-                                points, p * point_stride + source, points_across * point_stride, points_down, whole,
-                                half, (top * points_across + p) * whole, points_across * whole, False,
-                            )  # fmt: skip
-                        for e in range(top, bottom):
-                            pixel = (h + stride_down * e) * width + w + stride_across * left
-                            multiply(
-                                matrix_across, left * points_across, points_across, 1, right - left,
-                                half, e * points_across * whole, whole, points_across, whole,
-                                plane, pixel * whole, stride_across * whole, False,
-                            )  # fmt: skip
+                        multiply_many(
+                            matrix_down, top * points_down, points_down, 1, bottom - top,
+                            points, source, points_across * point_stride, points_down, whole,
+                            half, 0, points_across * whole, False, points_across, point_stride, whole,
+                        )  # fmt: skip
+                        pixel = (h + stride_down * top) * width + w + stride_across * left
+                        multiply_many(
+                            matrix_across, left * points_across, points_across, 1, right - left,
+                            half, 0, whole, points_across, whole, plane, pixel * whole, stride_across * whole, False,
+                            bottom - top, points_across * whole, stride_down * width * whole,
+                        )  # fmt: skip
                 from_lanes(plane, whole, count, height * width, array, row * array_row + first * array_lane, array_lane)
