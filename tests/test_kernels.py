@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minigan import kernels
 from minigan.kernels import cpu, pool, reference
-from minigan.kernels.cpu import dense, direct, winograd
+from minigan.kernels.cpu import dense, direct, few_channels, winograd
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
@@ -85,22 +85,6 @@ def triple(kernel_set, x, w, y, *geometry):
     return results
 
 
-class Minimal:
-    """The kernels of minimal filtering as a set of kernels, whatever the shapes."""
-
-    @staticmethod
-    def conv2d(x, weight, stride, padding, dilation, out):
-        return winograd.conv2d(x, weight, stride, padding, out)
-
-    @staticmethod
-    def conv_transpose2d(y, weight, stride, padding, dilation, out):
-        return winograd.conv_transpose2d(y, weight, stride, padding, out)
-
-    @staticmethod
-    def conv2d_weight(x, y, stride, padding, dilation, out):
-        return winograd.conv2d_weight(x, y, stride, padding, out)
-
-
 def operands(case, dtype):
     return *(normals(shape, dtype, seed) for seed, shape in enumerate(case[:3])), *case[3:]
 
@@ -162,10 +146,9 @@ def relative_errors(kernel_set, case):
 
 @st.composite
 def undilated_convolutions(draw):
-    """Those of `convolutions` that minimal filtering takes: not dilated, at most 11 points an axis."""
+    """Those of `convolutions` that minimal filtering takes: not dilated."""
     x, w, y, stride, padding, dilation = draw(convolutions())
-    points = [p - (-r // s) - 1 for p, r, s in zip(y[2:], w[2:], stride)]
-    assume(dilation == (1, 1) and max(points) <= 11)
+    assume(dilation == (1, 1) and max(y[2:]) <= 16)
     return x, w, y, stride, padding, dilation
 
 
@@ -175,14 +158,14 @@ def test_minimal_filtering_equals_the_definition(case):
     x, w, y, *geometry = operands(case, np.float32)
     expected = triple(reference, x, w, y, *geometry)
     sizes = triple(reference, abs(x), abs(w), abs(y), *geometry)
-    for name, e, size, found in zip("CTG", expected, sizes, triple(Minimal, x, w, y, *geometry)):
+    for name, e, size, found in zip("CTG", expected, sizes, triple(winograd, x, w, y, *geometry)):
         assert np.linalg.norm(found - e) <= 1e-4 * np.linalg.norm(size), name
 
 
 @pytest.mark.parametrize("case", MINIMAL.values(), ids=MINIMAL)
 def test_minimal_filtering_keeps_its_accuracy_on_the_recipes_shapes(case):
-    assert max(relative_errors(Minimal, case)) < 1e-4
-    assert_adjoint(Minimal, case, np.float32)
+    assert max(relative_errors(winograd, case)) < 1e-4
+    assert_adjoint(winograd, case, np.float32)
 
 
 @pytest.mark.parametrize("case", REAL.values(), ids=REAL)
@@ -215,12 +198,35 @@ def test_dense_convolutions_equal_their_definitions_for_any_number_of_threads(ca
         dense.get_num_threads = before
 
 
+@st.composite
+def convolutions_of_few_channels(draw):
+    """Of 1 to 3 channels and few taps, with rows of 13 to 16 or 28 outputs."""
+    x, w, y, stride, padding, dilation = draw(convolutions())
+    channels = draw(st.integers(1, min(3, 64 // (w[2] * w[3]))))
+    width = draw(st.sampled_from([13, 14, 16, 28]))
+    length = max(1, (width - 1) * stride[1] + dilation[1] * (w[3] - 1) + 1 - padding[0] - padding[1])
+    width = (length + padding[0] + padding[1] - dilation[1] * (w[3] - 1) - 1) // stride[1] + 1
+    return (x[0], channels, x[2], length), (w[0], channels, *w[2:]), (*y[:3], width), stride, padding, dilation
+
+
+@drawn
+@given(convolutions_of_few_channels())
+def test_convolutions_of_few_channels_equal_their_definitions(case):
+    x, w, y, *geometry = operands(case, np.float32)
+    for kernel, a, b, out in (("conv2d", x, w, y), ("conv2d_weight", x, y, w)):
+        expected, size = (
+            getattr(reference, kernel)(*arrays, *geometry, np.empty_like(out)) for arrays in ((a, b), (abs(a), abs(b)))
+        )
+        found = getattr(few_channels, kernel)(a, b, *geometry, unwritten(out.shape, np.float32))
+        assert (abs(found - expected) <= TOLERANCE[np.float32] * size).all(), kernel
+
+
 def test_many_threads_share_the_points_of_a_small_product(monkeypatch):
     case = MINIMAL["chaudhary2024 g.3"]
     x, w, y, *geometry = operands(case, np.float32)
-    expected = triple(Minimal, x, w, y, *geometry)
+    expected = triple(winograd, x, w, y, *geometry)
     monkeypatch.setattr(winograd, "get_num_threads", lambda: 16)
-    assert_same_bits(expected, triple(Minimal, x, w, y, *geometry))
+    assert_same_bits(expected, triple(winograd, x, w, y, *geometry))
 
 
 def test_the_reference_convolution_is_the_sum_in_its_docstring():
@@ -522,7 +528,7 @@ def test_convolutions_give_the_same_bits_with_1_and_2_threads(case, with_threads
 def test_convolutions_give_the_same_bits_however_work_is_divided(case, parts, monkeypatch):
     given_ = operands(case, np.float32)
     expected = triple(cpu, *given_)
-    for module in (dense, direct, winograd):
+    for module in (dense, direct, few_channels, winograd):
         monkeypatch.setattr(module, "get_num_threads", lambda: parts)
     assert_same_bits(expected, triple(cpu, *given_))
 

@@ -24,7 +24,7 @@ def fits(x_shape, weight_shape, y_shape, padding):
     return covered and weight_shape[1] * weight_shape[2] * weight_shape[3] >= VECTOR
 
 
-def conv2d(x, weight, out):
+def conv2d(x, weight, _stride, _padding, _dilation, out):
     """out = C(x, weight)."""
     rows, columns, depth = len(x), len(weight), weight[0].size
     panels = pool.empty((get_num_threads(), MAX_DEPTH * LANES))
@@ -42,7 +42,7 @@ def conv2d(x, weight, out):
     return out
 
 
-def conv_transpose2d(y, weight, out):
+def conv_transpose2d(y, weight, _stride, _padding, _dilation, out):
     """out = T(y, weight)."""
     filters = len(weight)
     launch(
@@ -60,7 +60,7 @@ def conv_transpose2d(y, weight, out):
     return out
 
 
-def conv2d_weight(x, y, out):
+def conv2d_weight(x, y, _stride, _padding, _dilation, out):
     """out = G(x, y)."""
     filters = len(out)
     launch(_multiply, _flat(y), 1, filters, filters, _flat(x), len(x), x[0].size, get_num_threads(), out.reshape(-1))

@@ -21,7 +21,7 @@ from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
 from minigan.kernels.launch import contiguous, launch
-from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, lanes_of, multiply
+from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, copy_vector, lanes_of, multiply
 
 PANEL = 64  # columns of output pixels packed side by side in C
 MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2
@@ -219,8 +219,13 @@ def _conv2d(x, weight, frames, height, width,
                 run = min(pixels - pixel, count - column)
                 for k in range(begin, end):
                     source, target = (k - begin) * PANEL + column, (n * filters + k) * pixels + pixel
-                    for step in range(run):
+                    step = 0
+                    while step + lanes <= run:
+                        copy_vector(flat_out, target + step, result, source + step)
+                        step += lanes
+                    while step < run:
                         flat_out[target + step] = result[source + step]
+                        step += 1
                 column += run
 
 

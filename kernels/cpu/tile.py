@@ -148,14 +148,24 @@ _widest, _third, _second, _narrowest = (_make_strip(min(vectors, TILE_VECTORS)) 
 @intrinsic
 def copy_quad(typingctx, target, target_offset, source, source_offset):
     """target[t : t + 4] = source[s : s + 4] for flat arrays."""
-    signature = types.void(target, types.intp, source, types.intp)
+    return types.void(target, types.intp, source, types.intp), _copy_of(lambda lanes: 4)
+
+
+@intrinsic
+def copy_vector(typingctx, target, target_offset, source, source_offset):
+    """The same of one whole vector register."""
+    return types.void(target, types.intp, source, types.intp), _copy_of(lambda lanes: lanes)
+
+
+def _copy_of(length):
+    """The code that copies length(lanes of a register) elements."""
 
     def codegen(context, builder, sig, args):
-        read, write = _quad_pointers(context, builder, sig, args)
+        read, write = _pointers(context, builder, sig, args, length)
         builder.store(builder.load(read, align=4), write, align=4)
         return context.get_dummy_value()
 
-    return signature, codegen
+    return codegen
 
 
 @intrinsic
@@ -164,7 +174,7 @@ def add_quad(typingctx, target, target_offset, source, source_offset):
     signature = types.void(target, types.intp, source, types.intp)
 
     def codegen(context, builder, sig, args):
-        read, write = _quad_pointers(context, builder, sig, args)
+        read, write = _pointers(context, builder, sig, args, lambda lanes: 4)
         total = builder.fadd(builder.load(write, align=4), builder.load(read, align=4))
         builder.store(total, write, align=4)
         return context.get_dummy_value()
@@ -172,14 +182,16 @@ def add_quad(typingctx, target, target_offset, source, source_offset):
     return signature, codegen
 
 
-def _quad_pointers(context, builder, sig, args):
-    """Pointers to the four elements at source[source_offset] and at target[target_offset]."""
-    element = ir.FloatType() if sig.args[0].dtype == types.float32 else ir.DoubleType()
+def _pointers(context, builder, sig, args, length):
+    """Pointers to length(lanes) elements at source[source_offset] and at target[target_offset]."""
+    single = sig.args[0].dtype == types.float32
+    element = ir.FloatType() if single else ir.DoubleType()
+    vector = ir.VectorType(element, length(VECTOR_BYTES // (4 if single else 8)))
     pointers = []
     for position in (2, 0):
         start = context.make_array(sig.args[position])(context, builder, args[position]).data
         at = builder.gep(start, [args[position + 1]], source_etype=element)
-        pointers.append(builder.bitcast(at, ir.VectorType(element, 4).as_pointer()))
+        pointers.append(builder.bitcast(at, vector.as_pointer()))
     return pointers
 
 

@@ -26,6 +26,7 @@ from minigan.kernels.cpu.transpose import from_lanes, to_lanes
 
 LANES = 64  # channels transformed together
 VECTOR = VECTOR_BYTES // 4
+MOST_POINTS = 9, 11  # of a piece along rows and columns: a compromise of products and accuracy
 MAX_DEPTH = 64  # terms of a sum added in one go: sums of such sums round less
 
 
@@ -48,7 +49,7 @@ def axes_of(x_shape, weight_shape, y_shape, stride, padding):
     """{"x": (Axis of rows, Axis of columns), "weight": ..., "y": ...} for one convolution."""
     found = {"x": [], "weight": [], "y": []}
     for a, before in ((0, padding[2]), (1, padding[0])):
-        y, w, x = winograd.matrices(y_shape[2 + a], -(-weight_shape[2 + a] // stride[a]))
+        y, w, x = winograd.matrices(y_shape[2 + a], -(-weight_shape[2 + a] // stride[a]), MOST_POINTS[a])
         for name, matrix, step, first in (("x", x, stride[a], before), ("weight", w, stride[a], 0), ("y", y, 1, 0)):
             forward, back = (np.ascontiguousarray(m, np.float32).reshape(-1) for m in (matrix, matrix.T))
             found[name].append(Axis(*matrix.shape, step, first, forward, back))
@@ -71,7 +72,15 @@ def empty_points(count, rows, length):
     return Points(pool.empty((count * stride,)), stride, rows, length)
 
 
-def conv2d(x, weight, stride, padding, out):
+def products(x_shape, weight_shape, y_shape, stride):
+    """(points, multiply-adds, numbers brought to the points or back) of one convolution of these shapes."""
+    axes = axes_of(x_shape, weight_shape, y_shape, stride, (0, 0, 0, 0))
+    points = axes["x"][0].points * axes["x"][1].points
+    batch, filters, depth = x_shape[0], weight_shape[0], x_shape[1] * stride[0] * stride[1]
+    return points, points * batch * filters * depth, points * (batch * depth + filters * depth + batch * filters)
+
+
+def conv2d(x, weight, stride, padding, _dilation, out):
     """out = C(x, weight)."""
     axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
     v = _to_points(x, axes["x"])  # (points, N, phases C)
@@ -80,7 +89,7 @@ def conv2d(x, weight, stride, padding, out):
     return _from_points(m, axes["y"], out)
 
 
-def conv_transpose2d(y, weight, stride, padding, out):
+def conv_transpose2d(y, weight, stride, padding, _dilation, out):
     """out = T(y, weight)."""
     axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
     m = _to_points(y, axes["y"])  # (points, N, K)
@@ -89,7 +98,7 @@ def conv_transpose2d(y, weight, stride, padding, out):
     return _from_points(v, axes["x"], out)
 
 
-def conv2d_weight(x, y, stride, padding, out):
+def conv2d_weight(x, y, stride, padding, _dilation, out):
     """out = G(x, y)."""
     axes = axes_of(x.shape, out.shape, y.shape, stride, padding)
     v = _to_points(x, axes["x"])  # (points, N, phases C)
