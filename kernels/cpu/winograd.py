@@ -24,6 +24,8 @@ from minigan.kernels.launch import contiguous, launch
 from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply, multiply_many
 from minigan.kernels.cpu.transpose import from_lanes, to_lanes
 
+CACHE_BYTES = 4 << 20  # of the last level, for the points of weights and images
+LEAST_IMAGES = 16  # in a part of the batch
 LANES = 64  # channels transformed together
 VECTOR = VECTOR_BYTES // 4
 MOST_POINTS = 9, 11  # of a piece along rows and columns: a compromise of products and accuracy
@@ -83,33 +85,60 @@ def products(x_shape, weight_shape, y_shape, stride):
 def conv2d(x, weight, stride, padding, _dilation, out):
     """out = C(x, weight)."""
     axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
-    v = _to_points(x, axes["x"])  # (points, N, phases C)
+    x, weight = contiguous(x), contiguous(weight)
     u = _to_points(weight, axes["weight"], lanes_first=True)  # (points, phases C, K)
-    m = _multiply_points(v, u, v.rows, u.rows)  # (points, N, K)
-    return _from_points(m, axes["y"], out)
+    for part in _parts_of_batch(x, u):
+        v = _to_points(x[part], axes["x"])  # (points, N, phases C)
+        m = _multiply_points(v, u, v.rows, u.rows)  # (points, N, K)
+        _from_points(m, axes["y"], out[part])
+    return out
 
 
 def conv_transpose2d(y, weight, stride, padding, _dilation, out):
     """out = T(y, weight)."""
     axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
-    m = _to_points(y, axes["y"])  # (points, N, K)
+    y, weight = contiguous(y), contiguous(weight)
     u = _to_points(weight, axes["weight"])  # (points, K, phases C)
-    v = _multiply_points(m, u, m.rows, u.rows)  # (points, N, phases C)
-    return _from_points(v, axes["x"], out)
+    for part in _parts_of_batch(y, u):
+        m = _to_points(y[part], axes["y"])  # (points, N, K)
+        v = _multiply_points(m, u, m.rows, u.rows)  # (points, N, phases C)
+        _from_points(v, axes["x"], out[part])
+    return out
 
 
 def conv2d_weight(x, y, stride, padding, _dilation, out):
     """out = G(x, y)."""
     axes = axes_of(x.shape, out.shape, y.shape, stride, padding)
-    v = _to_points(x, axes["x"])  # (points, N, phases C)
-    m = _to_points(y, axes["y"])  # (points, N, K)
-    u = _multiply_points(m, v, y.shape[1], v.rows, transposed=True)  # (points, K, phases C)
-    return _from_points(u, axes["weight"], out)
+    x, y, filters = contiguous(x), contiguous(y), y.shape[1]
+    depth = x.shape[1] * stride[0] * stride[1]
+    u = empty_points(axes["x"][0].points * axes["x"][1].points, filters, _length(depth, x.shape[1]))
+    for part in _parts_of_batch(x, u):
+        v = _to_points(x[part], axes["x"])  # (points, N, phases C)
+        m = _to_points(y[part], axes["y"])  # (points, N, K)
+        _multiply_points(m, v, filters, v.rows, transposed=True, out=u, accumulate=part.start > 0)
+    return _from_points(u, axes["weight"], out)  # u is (points, K, phases C)
+
+
+def _parts_of_batch(images, weights):
+    """The batch in slices whose points, with those of the weights, should fit the last level of cache."""
+    count = weights.data.size // weights.stride
+    image_bytes = 4 * count * (weights.rows + weights.length)
+    size = max(LEAST_IMAGES, (CACHE_BYTES - weights.data.nbytes) // image_bytes)
+    parts = max(1, len(images) // size)
+    if weights.data.nbytes > CACHE_BYTES // 2:  # reading them for every part would cost more
+        parts = 1
+    bounds = [part * len(images) // parts for part in range(parts + 1)]
+    return [slice(begin, end) for begin, end in zip(bounds, bounds[1:])]
+
+
+def _length(lanes, channels):
+    """Row length of the points of phases of some channels: a phase's last vector may reach beyond its lanes."""
+    return _whole_vectors(lanes - channels + _whole_vectors(channels))
 
 
 def _to_points(array, axes, lanes_first=False):
     """array (rows, lanes, H, W) as (points, rows, phases * lanes); (lanes, rows, H, W) as (points, phases * rows, lanes)."""
-    array, (down, across) = contiguous(array), axes
+    down, across = axes
     phases = down.stride * across.stride
     strides = array[0].size, array[0, 0].size
     if lanes_first:
@@ -117,10 +146,9 @@ def _to_points(array, axes, lanes_first=False):
         strides = strides[::-1]
         points = empty_points(down.points * across.points, phases * rows, _whole_vectors(lanes))
         phase_stride = rows * points.length
-    else:  # a phase's last vector may reach beyond its lanes
+    else:
         rows, lanes = array.shape[:2]
-        length = _whole_vectors((phases - 1) * lanes + _whole_vectors(lanes))
-        points = empty_points(down.points * across.points, rows, length)
+        points = empty_points(down.points * across.points, rows, _length(phases * lanes, lanes))
         phase_stride = lanes
     launch(
         _transform,
@@ -141,17 +169,17 @@ def _from_points(points, axes, out):
     return out
 
 
-def _multiply_points(a, b, rows, depth, transposed=False):
+def _multiply_points(a, b, rows, depth, transposed=False, out=None, accumulate=False):
     """The matrix product of a (points, rows, depth), or its transpose, and b (points, depth, columns) at every point."""
     count = b.data.size // b.stride
-    out = empty_points(count, rows, b.length)
+    out = empty_points(count, rows, b.length) if out is None else out
     a_row, a_column = (1, a.length) if transposed else (a.length, 1)
     # Few points for many threads: split the rows too.
     splits = max(1, min(rows // 8, 4 * get_num_threads() // count))
     launch(
         _multiply_all,
         a.data, a.stride, a_row, a_column, b.data, b.stride, b.length, rows, depth, count, splits,
-        out.data, out.stride,
+        out.data, out.stride, accumulate,
     )  # fmt: skip
     return out
 
@@ -209,7 +237,8 @@ def _transform(array, rows, lanes, height, width, array_row, array_lane, points,
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _multiply_all(a, a_stride, a_row, a_column, b, b_stride, columns, rows, depth, count, splits, out, out_stride):
+def _multiply_all(a, a_stride, a_row, a_column, b, b_stride, columns, rows, depth, count, splits, out, out_stride,
+                  accumulate):  # fmt: skip
     for task in prange(count * splits):
         point, split = task // splits, task % splits
         begin, end = split * rows // splits, (split + 1) * rows // splits
@@ -217,7 +246,7 @@ def _multiply_all(a, a_stride, a_row, a_column, b, b_stride, columns, rows, dept
             multiply(
                 a, point * a_stride + begin * a_row + k * a_column, a_row, a_column, end - begin,
                 b, point * b_stride + k * columns, columns, min(MAX_DEPTH, depth - k), columns,
-                out, point * out_stride + begin * columns, columns, k > 0,
+                out, point * out_stride + begin * columns, columns, accumulate or k > 0,
             )  # fmt: skip
 
 
