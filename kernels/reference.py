@@ -66,25 +66,26 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
 
 
 # Batch normalisation (Ioffe and Szegedy 2015, algorithm 1); x is (N, C, S), S all pixels of a channel.
+# A leaky ReLU of the result is part of it; slope 1 is none.
 
 
-def batch_norm(x, weight, bias, eps, mean, var, out):
-    """Normalises each channel over N and S, then scales by weight (C,) and shifts by bias (C,).
+def batch_norm(x, weight, bias, eps, slope, mean, var, out):
+    """Normalises each channel over N and S, scales by weight (C,), shifts by bias (C,); then `leaky_relu`.
 
     Writes mean (C,) and var (C,), the biased variance, and returns out (N, C, S).
     """
     mean[...] = x.mean(axis=(0, 2))
     centred = x - mean[:, None]
     var[...] = (centred * centred).mean(axis=(0, 2))
-    out[...] = centred * (weight / np.sqrt(var + x.dtype.type(eps)))[:, None] + bias[:, None]
-    return out
+    return leaky_relu(centred * (weight / np.sqrt(var + x.dtype.type(eps)))[:, None] + bias[:, None], slope, out)
 
 
-def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
-    """The gradient of `batch_norm` from g (N, C, S), the gradient of its output (same paper, section 3).
+def batch_norm_backward(g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out):
+    """The gradient of `batch_norm` from g (N, C, S), the gradient of its output y (same paper, section 3).
 
     Writes grad_weight (C,) and grad_bias (C,), and returns out (N, C, S), the gradient of x.
     """
+    g = leaky_relu_backward(g, y, slope, np.empty_like(g))
     inverse_std = 1 / np.sqrt(var + x.dtype.type(eps))  # (C,)
     normalised = (x - mean[:, None]) * inverse_std[:, None]  # (N, C, S)
     grad_bias[...] = g.sum(axis=(0, 2))
@@ -105,10 +106,9 @@ def running_statistics(mean, var, count, momentum, running_mean, running_var, ba
     batches += 1
 
 
-def scale_and_shift(x, scale, shift, out):
-    """out = x * scale + shift for each channel: x (N, C, S), scale and shift (C,)."""
-    out[...] = x * scale[:, None] + shift[:, None]
-    return out
+def scale_and_shift(x, scale, shift, slope, out):
+    """out = `leaky_relu` of x * scale + shift for each channel: x (N, C, S), scale and shift (C,)."""
+    return leaky_relu(x * scale[:, None] + shift[:, None], slope, out)
 
 
 def sum_channels(x, out):

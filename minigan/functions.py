@@ -4,6 +4,7 @@ Each fused op has a fast gradient on arrays, and a `reference` made of primitive
 differentiates when gradients of gradients are wanted (see `FusedOp`).
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -35,35 +36,69 @@ class LeakyReLU(FusedOp):
 class BatchNorm(FusedOp):
     """Each channel of x (N, C, ...) to mean 0 and variance 1, times weight (C,), plus bias (C,).
 
-    Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1. After the call, `mean` and `var`
-    hold the channels' statistics (C,), the variance divided by the number of values.
+    Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1; done separately for each of
+    `batches` equal parts of x. A leaky ReLU of the result is part of it, for one pass over memory
+    instead of two; slope 1 is none. After the call, `mean` and `var` hold the channels' statistics
+    (batches, C), the variance divided by the number of values.
     """
 
-    def __init__(self, eps):
-        self.eps = eps
+    def __init__(self, eps, batches=1, slope=1.0):
+        self.eps, self.batches, self.slope = eps, batches, slope
 
     def forward(self, x, weight, bias):
         flat = _by_channel(x)
-        self.mean, self.var = backend.empty(weight.shape, x), backend.empty(weight.shape, x)
+        statistics = self.batches, len(weight)
+        self.mean, self.var = backend.empty(statistics, x), backend.empty(statistics, x)
         out = backend.empty(flat.shape, x)
-        backend.kernels(x).batch_norm(flat, weight, bias, self.eps, self.mean, self.var, out)
+        for part, mean, var in zip(self._parts(flat), self.mean, self.var):
+            backend.kernels(x).batch_norm(flat[part], weight, bias, self.eps, self.slope, mean, var, out[part])
         return out.reshape(x.shape)
 
     def arrays_vjp(self, needs, g, out, x, weight, bias):
-        flat = _by_channel(x)
-        grad_weight, grad_bias = backend.empty(weight.shape, x), backend.empty(weight.shape, x)
+        flat, flat_g, flat_y = _by_channel(x), _by_channel(g), _by_channel(out)
+        statistics = self.batches, len(weight)
+        grad_weight, grad_bias = backend.empty(statistics, x), backend.empty(statistics, x)
         grad_x = backend.empty(flat.shape, x)
-        backend.kernels(x).batch_norm_backward(
-            _by_channel(g), flat, weight, self.eps, self.mean, self.var, grad_weight, grad_bias, grad_x
-        )
-        return grad_x.reshape(x.shape), grad_weight, grad_bias
+        for i, part in enumerate(self._parts(flat)):
+            backend.kernels(x).batch_norm_backward(
+                flat_g[part], flat[part], flat_y[part], weight, self.eps, self.slope, self.mean[i], self.var[i],
+                grad_weight[i], grad_bias[i], grad_x[part],
+            )  # fmt: skip
+        for total in (grad_weight, grad_bias):
+            for other in total[1:]:
+                backend.launch(np.add, total[0], other, total[0])
+        return grad_x.reshape(x.shape), grad_weight[0], grad_bias[0]
 
     def reference(self, x, weight, bias):
-        others = (0, *range(2, x.ndim))
-        centred = x - x.mean(others, keepdim=True)  # (N, C, ...)
-        variance = (centred * centred).mean(others, keepdim=True)  # (1, C, 1, ...)
+        parts = x.reshape(self.batches, -1, *x.shape[1:])  # (batches, N, C, ...)
+        others = (1, *range(3, parts.ndim))
+        centred = parts - parts.mean(others, keepdim=True)  # (batches, N, C, ...)
+        variance = (centred * centred).mean(others, keepdim=True)  # (batches, 1, C, 1, ...)
         along = (1, -1) + (1,) * (x.ndim - 2)
-        return centred / (variance + self.eps).sqrt() * weight.reshape(along) + bias.reshape(along)
+        normalised = (centred / (variance + self.eps).sqrt()).reshape(x.shape)  # (N, C, ...)
+        out = normalised * weight.reshape(along) + bias.reshape(along)
+        return out if self.slope == 1 else LeakyReLU(self.slope).reference(out)
+
+    def _parts(self, flat):
+        length = len(flat) // self.batches
+        return [slice(i * length, (i + 1) * length) for i in range(self.batches)]
+
+
+_batches = 1  # that a batch consists of; see `batches_in_one`
+
+
+@contextlib.contextmanager
+def batches_in_one(count):
+    """Inside the block, an input is `count` equal batches one after another, to be normalised separately.
+
+    Lets a network see several batches in one pass, as if it had seen each by itself.
+    """
+    global _batches
+    before, _batches = _batches, count
+    try:
+        yield
+    finally:
+        _batches = before
 
 
 def _by_channel(x):
@@ -142,7 +177,7 @@ class AddBias(FusedOp):
         check_floats("a bias", x.dtype, bias.dtype)
         flat = _by_channel(x)
         ones = np.ones_like(bias)
-        return backend.kernels(x).scale_and_shift(flat, ones, bias, backend.empty(flat.shape, x)).reshape(x.shape)
+        return backend.kernels(x).scale_and_shift(flat, ones, bias, 1, backend.empty(flat.shape, x)).reshape(x.shape)
 
     def arrays_vjp(self, needs, g, out, x, bias):
         grad_bias = backend.kernels(g).sum_channels(_by_channel(g), backend.empty(bias.shape, g)) if needs[1] else None
@@ -167,13 +202,14 @@ def relu(x):
     return LeakyReLU(0.0)(x)
 
 
-def batch_norm(x, running_mean, running_var, batches, weight, bias, training, momentum, eps):
+def batch_norm(x, running_mean, running_var, batches, weight, bias, training, momentum, eps, slope=1.0):
     """Batch normalisation of x (N, C) or (N, C, ...), as PyTorch's functional of that name.
 
     training: normalise by the batch's own statistics, move running_mean and running_var (arrays
     (C,), changed in place) towards them by `momentum`, and count the batch in `batches` (an int64
     array of one number); the variance kept is the unbiased one.
     Otherwise normalise by the running statistics. weight and bias are Tensors (C,).
+    slope: of a leaky ReLU of the result; 1 is none.
     Raises ShapeError where the channels differ, or a training batch has one value per channel.
     """
     if x.ndim < 2 or x.shape[1] != weight.shape[0]:
@@ -189,14 +225,20 @@ def batch_norm(x, running_mean, running_var, batches, weight, bias, training, mo
         if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad or bias.requires_grad)):
             flat = _by_channel(x.data)
             out = backend.empty(flat.shape, flat)
-            return Tensor(backend.kernels(flat).scale_and_shift(flat, scale.data, shift.data, out).reshape(x.shape))
-        return x * scale.reshape(along) + shift.reshape(along)
-    count = math.prod(x.shape) // x.shape[1]
+            return Tensor(
+                backend.kernels(flat).scale_and_shift(flat, scale.data, shift.data, slope, out).reshape(x.shape)
+            )
+        return leaky_relu(x * scale.reshape(along) + shift.reshape(along), slope)
+    if x.shape[0] % _batches:
+        raise ShapeError(f"input {x.shape} cannot be {_batches} batches of the same size")
+    count = math.prod(x.shape) // x.shape[1] // _batches
     if count < 2:
         raise ShapeError(f"input {x.shape} has one value per channel: a batch to train on needs at least two")
-    op = BatchNorm(eps)
+    op = BatchNorm(eps, _batches, slope)
     out = op(x, weight, bias)
-    backend.kernels(x.data).running_statistics(op.mean, op.var, count, momentum, running_mean, running_var, batches)
+    kernel = backend.kernels(x.data).running_statistics
+    for mean, var in zip(op.mean, op.var):
+        kernel(mean, var, count, momentum, running_mean, running_var, batches)
     return out
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigan.functions import batches_in_one
 from minigan.nn import Module
 from minigan.optim import Optimizer
-from minigan.tensor import Tensor, grad, no_grad
+from minigan.tensor import Tensor, concatenate, grad, no_grad
 
 
 @dataclass
@@ -63,7 +64,7 @@ def alternating_step(players, real, latents):
         else:
             with no_grad():
                 fake = p.generator(z)
-        d_real, d_fake = p.discriminator(real), p.discriminator(fake.detach())
+        d_real, d_fake = _see_both(p.discriminator, real, fake.detach())
         loss_d = discriminator_loss(p.criterion, d_real, d_fake)
         p.optimizer_d.step(grad(loss_d, d_params))
     loss_g = generator_loss(p.criterion, p.discriminator(fake), p.loss)
@@ -91,6 +92,13 @@ def simultaneous_step(players, real, latents):
     p.optimizer_g.step(grads_g)
     p.optimizer_d.step(grads_d)
     return Outcome(loss_d, loss_g, d_real, d_fake)
+
+
+def _see_both(discriminator, real, fake):
+    """(D(real), D(fake)) in one pass of D, which is faster than two."""
+    with batches_in_one(2):
+        both = discriminator(concatenate([real, fake]))
+    return both[: len(real)], both[len(real) :]
 
 
 def _labels(like, value):

@@ -59,7 +59,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs):
-        for value in inputs:
+        for value in inputs[:1]:
             if not isinstance(value, Tensor):
                 raise TypeError(
                     f"{type(self).__name__} takes Tensors, not {type(value).__name__}: wrap it, Tensor(...)"
@@ -185,8 +185,13 @@ class Sequential(Module):
             setattr(self, str(position), module)
 
     def forward(self, x):
-        for module in self._modules.values():
-            x = module(x)
+        modules, previous = list(self._modules.values()), None
+        for module, following in zip(modules, [*modules[1:], None]):
+            if isinstance(module, BatchNorm2d) and isinstance(following, LeakyReLU):
+                x = module(x, following.negative_slope)  # both in one pass over memory
+            elif not (isinstance(module, LeakyReLU) and isinstance(previous, BatchNorm2d)):
+                x = module(x)
+            previous = module
         return x
 
     def __getitem__(self, position):
@@ -273,12 +278,13 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
-    def forward(self, x):
+    def forward(self, x, slope=1.0):
+        """Normalises x; `slope` is that of a leaky ReLU of the result, where 1 is none."""
         if x.ndim not in self.dimensions:
             raise ShapeError(f"input {x.shape} should have {' or '.join(map(str, self.dimensions))} dimensions")
         return functions.batch_norm(
             x, self.running_mean, self.running_var, self.num_batches_tracked, self.weight, self.bias,
-            self.training, self.momentum, self.eps,
+            self.training, self.momentum, self.eps, slope,
         )  # fmt: skip
 
     def arguments(self):
@@ -305,11 +311,14 @@ class LeakyReLU(Module):
         return f"{self.negative_slope}"
 
 
-class ReLU(Module):
+class ReLU(LeakyReLU):
     """x where x > 0, else 0."""
 
-    def forward(self, x):
-        return functions.relu(x)
+    def __init__(self):
+        super().__init__(0.0)
+
+    def arguments(self):
+        return ""
 
 
 class Tanh(Module):

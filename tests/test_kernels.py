@@ -277,9 +277,15 @@ def test_convolutions_read_nothing_left_in_reused_memory(case):
 
 
 @drawn
-@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 60), dtypes, st.sampled_from([1e-5, 1e-3]))
-def test_batch_norm_equals_its_definition(batch, channels, pixels, dtype, eps):
-    assert_batch_norms_agree((batch, channels, pixels + 4), dtype, eps)
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 60), dtypes, st.sampled_from([1.0, 0.2, 0.0]))
+def test_batch_norm_equals_its_definition(batch, channels, pixels, dtype, slope):
+    assert_batch_norms_agree((batch, channels, pixels + 4), dtype, 1e-3, slope)
+
+
+@drawn
+@given(st.integers(5, 12), st.integers(1, 600), dtypes, st.sampled_from([1.0, 0.2, 0.0]))
+def test_batch_norm_of_single_pixels_equals_its_definition(batch, channels, dtype, slope):
+    assert_batch_norms_agree((batch, channels, 1), dtype, 1e-3, slope)
 
 
 @pytest.mark.parametrize("shape", [(4, 112, 16), (4, 28, 196), (100, 12544, 1), (100, 128, 49), (100, 64, 196)])
@@ -287,28 +293,28 @@ def test_batch_norm_of_the_recipes_equals_its_definition(shape):
     assert_batch_norms_agree(shape, np.float32, 1e-3)
 
 
-def batch_norms(kernel_set, shape, dtype, eps):
+def batch_norms(kernel_set, shape, dtype, eps, slope=1.0):
     """(out, mean, var, grad_x, grad_weight, grad_bias) of random inputs around 1."""
     x, g = normals(shape, dtype, 0) * 2 + 1, normals(shape, dtype, 1)
     weight, bias = normals(shape[1:2], dtype, 2), normals(shape[1:2], dtype, 3)
     mean, var, grad_weight, grad_bias = (unwritten(shape[1:2], dtype) for _ in range(4))
-    out = kernel_set.batch_norm(x, weight, bias, eps, mean, var, unwritten(shape, dtype))
+    out = kernel_set.batch_norm(x, weight, bias, eps, slope, mean, var, unwritten(shape, dtype))
     grad_x = kernel_set.batch_norm_backward(
-        g, x, weight, eps, mean, var, grad_weight, grad_bias, unwritten(shape, dtype)
+        g, x, out, weight, eps, slope, mean, var, grad_weight, grad_bias, unwritten(shape, dtype)
     )
     return out, mean, var, grad_x, grad_weight, grad_bias
 
 
-def assert_batch_norms_agree(shape, dtype, eps):
+def assert_batch_norms_agree(shape, dtype, eps, slope=1.0):
     tolerance = 10 * TOLERANCE[dtype]  # a channel's error grows with the ratio of its mean to its deviation
-    for found, e in zip(batch_norms(cpu, shape, dtype, eps), batch_norms(reference, shape, dtype, eps)):
+    for found, e in zip(batch_norms(cpu, shape, dtype, eps, slope), batch_norms(reference, shape, dtype, eps, slope)):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, e, rtol=tolerance, atol=tolerance * abs(e).max())
 
 
 def test_batch_norm_gives_each_channel_mean_0_and_variance_1():
     x, mean, var = normals((8, 3, 50), np.float64) * 3 + 5, np.empty(3), np.empty(3)
-    out = cpu.batch_norm(x, np.ones(3), np.zeros(3), 0.0, mean, var, np.empty_like(x))
+    out = cpu.batch_norm(x, np.ones(3), np.zeros(3), 0.0, 1.0, mean, var, np.empty_like(x))
     np.testing.assert_allclose(out.mean((0, 2)), 0, atol=1e-12)
     np.testing.assert_allclose(out.var((0, 2)), 1)
     np.testing.assert_allclose(mean, x.mean((0, 2)))
@@ -320,7 +326,7 @@ def test_batch_norm_gives_each_channel_mean_0_and_variance_1():
 def test_kernels_of_whole_channels_equal_their_definitions(batch, channels, pixels, dtype):
     x = normals((batch, channels, pixels), dtype)
     scale, shift = normals((channels,), dtype, 1), normals((channels,), dtype, 2)
-    a, b = (k.scale_and_shift(x, scale, shift, unwritten(x.shape, dtype)) for k in (cpu, reference))
+    a, b = (k.scale_and_shift(x, scale, shift, 0.2, unwritten(x.shape, dtype)) for k in (cpu, reference))
     np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
     a, b = (k.sum_channels(x, unwritten(channels, dtype)) for k in (cpu, reference))
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)

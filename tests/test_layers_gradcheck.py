@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan import kernels, nn, random
+from minigan import functions, kernels, nn, random
+from minigan.errors import ShapeError
 from minigan.gradcheck import gradcheck
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, grad
 
 SETS = pytest.mark.parametrize("kernel_set", ["reference", "cpu"])
 sizes = st.integers(1, 3)
@@ -146,3 +147,50 @@ def test_losses(kernel_set, loss, reduction):
 def test_cross_entropy():
     classes = Tensor(np.array([0, 2, 2, 1]))
     gradcheck(lambda x: nn.CrossEntropyLoss()(x, classes), away_from_zero((4, 3)), order=2)
+
+
+def test_batches_in_one_are_normalised_as_if_each_came_alone():
+    layer, alone = nn.BatchNorm2d(3).to("float64"), nn.BatchNorm2d(3).to("float64")
+    draw = np.random.default_rng(0)
+    first, second, g = (draw.standard_normal((4, 3, 2, 2)) for _ in range(3))
+    x = Tensor(np.concatenate([first, second]), requires_grad=True)
+    with functions.batches_in_one(2):
+        out = layer(x)
+    expected = [alone(Tensor(batch, requires_grad=True)) for batch in (first, second)]
+    np.testing.assert_allclose(out.data, np.concatenate([t.data for t in expected]), rtol=1e-12)
+    for name, array in layer.state_dict().items():
+        np.testing.assert_allclose(array, alone.state_dict()[name], rtol=1e-12, err_msg=name)
+    gradients = grad(out, [x, layer.weight, layer.bias], Tensor(np.concatenate([g, 2 * g])))
+    for i, (t, factor) in enumerate(zip(expected, (1, 2))):
+        (grad_x,) = grad(t, [t.inputs[0]], Tensor(factor * g))
+        np.testing.assert_allclose(gradients[0].data[4 * i : 4 * i + 4], grad_x.data, rtol=1e-9, atol=1e-12)
+    for i, parameter in ((1, alone.weight), (2, alone.bias)):
+        total = sum(grad(t, parameter, Tensor(f * g))[0].data for t, f in zip(expected, (1, 2)))
+        np.testing.assert_allclose(gradients[i].data, total, rtol=1e-9)
+    with functions.batches_in_one(3), pytest.raises(ShapeError, match="3 batches"):
+        layer(x)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.2, 0.0])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_second_derivatives_of_batch_norm_with_its_activation(batches, slope):
+    tensors = [away_from_zero(shape, seed) for seed, shape in enumerate([(6, 2, 3), (2,), (2,)])]
+    gradcheck(lambda *inputs: functions.BatchNorm(1e-3, batches, slope)(*inputs), tensors, order=2)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.3)])
+def test_a_sequential_fuses_batch_norm_with_the_activation_behind_it(activation, training):
+    draw = np.random.default_rng(0)
+    norm = nn.BatchNorm2d(3).to("float64")
+    state = {name: array.copy() for name, array in norm.state_dict().items()}
+    x, g = Tensor(draw.standard_normal((4, 3, 5, 5)), requires_grad=True), Tensor(draw.standard_normal((4, 3, 5, 5)))
+    found = []
+    for network in (nn.Sequential(norm, activation), lambda t: activation(norm(t))):
+        norm.load_state_dict(state)
+        norm.train(training)
+        out = network(x)
+        found.append([out, *grad(out, [x, norm.weight, norm.bias], g), *map(Tensor, norm.state_dict().values())])
+    assert len(found[0]) == 9
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-12)

@@ -3,6 +3,7 @@
 Same names and arguments as `minigan.kernels.reference`, which says what each one computes.
 """
 
+import contextlib
 import sys
 
 from numba.core import event
@@ -38,8 +39,9 @@ class _SayItOnce(event.Listener):
     def on_start(self, compilation):
         if not self.said:
             self.said = True
-            print("minigan: compiling the CPU kernels for this machine (once, under a minute) ...",
-                  file=sys.stderr, flush=True)  # fmt: skip
+            with contextlib.suppress(OSError):  # a reader that went away
+                print("minigan: compiling the CPU kernels for this machine (once, under a minute) ...",
+                      file=sys.stderr, flush=True)  # fmt: skip
 
     def on_end(self, compilation):
         """Required by the interface; the end of one kernel's compilation is of no interest."""

@@ -29,30 +29,43 @@ def _sum_of_squares_around(values, centre):
 
 
 @njit(fastmath=SUMS, cache=True, error_model="numpy")
-def _sum_of_products_around(values, centre, others):
-    total = values.dtype.type(0)
-    for s in range(values.size):
-        total += (values[s] - centre) * others[s]
-    return total
+def _sums_of_gradient(g, x, y, centre, slope):
+    """(sum of g', sum of (x - centre) g'), g' being the gradient before the leaky ReLU."""
+    total, product = x.dtype.type(0), x.dtype.type(0)
+    for s in range(x.size):
+        before = g[s] if y[s] > 0 else slope * g[s]
+        total += before
+        product += (x[s] - centre) * before
+    return total, product
 
 
-def batch_norm(x, weight, bias, eps, mean, var, out):
+@njit(cache=True, error_model="numpy")
+def _leaky(value, slope):
+    return value if value > 0 else slope * value
+
+
+def batch_norm(x, weight, bias, eps, slope, mean, var, out):
     """As `reference.batch_norm`."""
     if x.shape[2] > 1:
-        launch(_batch_norm, x, weight, bias, eps, mean, var, out)
+        launch(_batch_norm, x, weight, bias, eps, x.dtype.type(slope), mean, var, out)
     else:
         x, target = (a.reshape(a.shape[:2]) for a in (x, out))  # (N, C)
-        launch(_batch_norm_of_single_pixels, x, weight, bias, eps, mean, var, target)
+        slope = x.dtype.type(slope)
+        launch(_batch_norm_of_single_pixels, x, weight, bias, eps, slope, mean, var, target)
     return out
 
 
-def batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+def batch_norm_backward(g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out):
     """As `reference.batch_norm_backward`."""
+    slope = x.dtype.type(slope)
     if x.shape[2] > 1:
-        launch(_batch_norm_backward, g, x, weight, eps, mean, var, grad_weight, grad_bias, out)
+        launch(_batch_norm_backward, g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out)
     else:
-        g, x, target = (a.reshape(a.shape[:2]) for a in (g, x, out))  # (N, C)
-        launch(_batch_norm_backward_of_single_pixels, g, x, weight, eps, mean, var, grad_weight, grad_bias, target)
+        g, x, y, out_rows = (a.reshape(a.shape[:2]) for a in (g, x, y, out))  # (N, C)
+        launch(
+            _batch_norm_backward_of_single_pixels,
+            g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out_rows,
+        )  # fmt: skip
     return out
 
 
@@ -61,9 +74,9 @@ def running_statistics(mean, var, count, momentum, running_mean, running_var, ba
     launch(_running_statistics, mean, var, count, momentum, running_mean, running_var, batches.reshape(1))
 
 
-def scale_and_shift(x, scale, shift, out):
+def scale_and_shift(x, scale, shift, slope, out):
     """As `reference.scale_and_shift`."""
-    launch(_scale_and_shift, x, scale, shift, out)
+    launch(_scale_and_shift, x, scale, shift, x.dtype.type(slope), out)
     return out
 
 
@@ -83,13 +96,13 @@ def _running_statistics(mean, var, count, momentum, running_mean, running_var, b
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _scale_and_shift(x, scale, shift, out):
+def _scale_and_shift(x, scale, shift, slope, out):
     batch, channels, pixels = x.shape
     for row in prange(batch * channels):
         n, c = row // channels, row % channels
         source, target = x[n, c], out[n, c]
         for s in range(pixels):
-            target[s] = source[s] * scale[c] + shift[c]
+            target[s] = _leaky(source[s] * scale[c] + shift[c], slope)
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -102,7 +115,7 @@ def _sum_channels(x, out):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _batch_norm(x, weight, bias, eps, mean, var, out):
+def _batch_norm(x, weight, bias, eps, slope, mean, var, out):
     batch, channels, pixels = x.shape
     count = x.dtype.type(batch * pixels)
     for c in prange(channels):
@@ -119,11 +132,11 @@ def _batch_norm(x, weight, bias, eps, mean, var, out):
         for n in range(batch):
             source, target = x[n, c], out[n, c]
             for s in range(pixels):
-                target[s] = (source[s] - centre) * gain + shift
+                target[s] = _leaky((source[s] - centre) * gain + shift, slope)
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+def _batch_norm_backward(g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out):
     batch, channels, pixels = x.shape
     count = x.dtype.type(batch * pixels)
     for c in prange(channels):
@@ -131,18 +144,20 @@ def _batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, o
         total = x.dtype.type(0)
         product = x.dtype.type(0)
         for n in range(batch):
-            total += _sum(g[n, c])
-            product += _sum_of_products_around(x[n, c], centre, g[n, c])
+            sum_g, sum_product = _sums_of_gradient(g[n, c], x[n, c], y[n, c], centre, slope)
+            total += sum_g
+            product += sum_product
         product *= scale
         grad_bias[c] = total
         grad_weight[c] = product
         # g - total / count - normalised * product / count, with the constants folded together
         gain = weight[c] * scale
-        constant, slope = total / count, product * scale / count
+        constant, tilt = total / count, product * scale / count
         for n in range(batch):
-            gradient, source, target = g[n, c], x[n, c], out[n, c]
+            gradient, source, value, target = g[n, c], x[n, c], y[n, c], out[n, c]
             for s in range(pixels):
-                target[s] = (gradient[s] - constant - (source[s] - centre) * slope) * gain
+                g_s = gradient[s] if value[s] > 0 else slope * gradient[s]
+                target[s] = (g_s - constant - (source[s] - centre) * tilt) * gain
 
 
 # With one pixel a channel (after a Linear) the channels are the neighbours in memory: a thread
@@ -150,7 +165,7 @@ def _batch_norm_backward(g, x, weight, eps, mean, var, grad_weight, grad_bias, o
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _batch_norm_of_single_pixels(x, weight, bias, eps, mean, var, out):
+def _batch_norm_of_single_pixels(x, weight, bias, eps, slope, mean, var, out):
     batch, channels = x.shape[0], x.shape[1]
     count = x.dtype.type(batch)
     for block in prange((channels + BLOCK - 1) // BLOCK):
@@ -173,11 +188,11 @@ def _batch_norm_of_single_pixels(x, weight, bias, eps, mean, var, out):
         for n in range(batch):
             row, target = x[n, first:last], out[n, first:last]
             for c in range(last - first):
-                target[c] = (row[c] - centre[c]) * gain[c] + bias[first + c]
+                target[c] = _leaky((row[c] - centre[c]) * gain[c] + bias[first + c], slope)
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _batch_norm_backward_of_single_pixels(g, x, weight, eps, mean, var, grad_weight, grad_bias, out):
+def _batch_norm_backward_of_single_pixels(g, x, y, weight, eps, slope, mean, var, grad_weight, grad_bias, out):
     batch, channels = x.shape[0], x.shape[1]
     count = x.dtype.type(batch)
     for block in prange((channels + BLOCK - 1) // BLOCK):
@@ -186,14 +201,18 @@ def _batch_norm_backward_of_single_pixels(g, x, weight, eps, mean, var, grad_wei
         total[:], product[:] = 0, 0
         scale = (1 / np.sqrt(var[first:last] + eps)).astype(x.dtype)
         for n in range(batch):
-            row, gradient = x[n, first:last], g[n, first:last]
+            row, gradient, value = x[n, first:last], g[n, first:last], y[n, first:last]
             for c in range(last - first):
-                total[c] += gradient[c]
-                product[c] += (row[c] - centre[c]) * gradient[c]
+                before = gradient[c] if value[c] > 0 else slope * gradient[c]
+                total[c] += before
+                product[c] += (row[c] - centre[c]) * before
         for c in range(last - first):
             product[c] *= scale[c]
         for n in range(batch):
-            row, gradient, target = x[n, first:last], g[n, first:last], out[n, first:last]
+            row, gradient, value, target = (
+                x[n, first:last], g[n, first:last], y[n, first:last], out[n, first:last]
+            )  # fmt: skip
             for c in range(last - first):
+                before = gradient[c] if value[c] > 0 else slope * gradient[c]
                 normalised = (row[c] - centre[c]) * scale[c]
-                target[c] = (gradient[c] - (total[c] + normalised * product[c]) / count) * weight[first + c] * scale[c]
+                target[c] = (before - (total[c] + normalised * product[c]) / count) * weight[first + c] * scale[c]
