@@ -115,6 +115,14 @@ def _make_tile(rows, vectors):
 _TILES = {(rows, vectors): _make_tile(rows, vectors) for rows in range(1, 5) for vectors in range(1, TILE_VECTORS + 1)}
 
 
+def _signatures(extra):
+    """One for each dtype: given, they keep Numba from compiling these functions anew for each caller's literals."""
+    index, flag = types.intp, types.boolean
+    for dtype in (types.float32, types.float64):
+        a = types.Array(dtype, 1, "C")
+        yield types.void(*extra(a, index, flag))
+
+
 def _make_strip(vectors):
     """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time.
 
@@ -122,7 +130,11 @@ def _make_strip(vectors):
     """
     tile_4, tile_3, tile_2, tile_1 = (_TILES[rows, vectors] for rows in (4, 3, 2, 1))
 
-    @njit(cache=True, error_model="numpy")
+    signatures = _signatures(
+        lambda a, i, flag: (a, i, i, i, i, a, i, i, i, a, i, i, flag, i, i, i),
+    )
+
+    @njit(list(signatures), cache=True, error_model="numpy")
     def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate,
               count, b_step, c_step):  # fmt: skip
         left = rows % 4
@@ -201,20 +213,10 @@ def lanes_of(array):
     return VECTOR_BYTES // array.itemsize
 
 
-@njit(cache=True, error_model="numpy")
-def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate):
-    """C[r, j] (+)= sum over k < `depth` of A[r, k] B[k, j], for r < `rows` and j < `width`.
-
-    All three are flat arrays: A[r, k] is a[a_offset + r * a_row + k * a_col], rows of B begin b_row
-    apart from b_offset on, those of C c_row apart from c_offset on. `width` is a whole number of
-    vector registers. A sum of no terms is 0.
-    """
-    multiply_many(
-        a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate, 1, 0, 0
-    )
-
-
-@njit(cache=True, error_model="numpy")
+@njit(
+    list(_signatures(lambda a, i, flag: (a, i, i, i, i, a, i, i, i, i, a, i, i, flag, i, i, i))),
+    cache=True, error_model="numpy",
+)  # fmt: skip
 def multiply_many(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
                   count, b_step, c_step):  # fmt: skip
     """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
@@ -242,3 +244,19 @@ def multiply_many(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, wi
             _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                        accumulate, count, b_step, c_step)  # fmt: skip
         j += vectors * lanes
+
+
+@njit(
+    list(_signatures(lambda a, i, flag: (a, i, i, i, i, a, i, i, i, i, a, i, i, flag))),
+    cache=True, error_model="numpy",
+)  # fmt: skip
+def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate):
+    """C[r, j] (+)= sum over k < `depth` of A[r, k] B[k, j], for r < `rows` and j < `width`.
+
+    All three are flat arrays: A[r, k] is a[a_offset + r * a_row + k * a_col], rows of B begin b_row
+    apart from b_offset on, those of C c_row apart from c_offset on. `width` is a whole number of
+    vector registers. A sum of no terms is 0.
+    """
+    multiply_many(
+        a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate, 1, 0, 0
+    )
