@@ -130,11 +130,7 @@ def _make_strip(vectors):
     """
     tile_4, tile_3, tile_2, tile_1 = (_TILES[rows, vectors] for rows in (4, 3, 2, 1))
 
-    signatures = _signatures(
-        lambda a, i, flag: (a, i, i, i, i, a, i, i, i, a, i, i, flag, i, i, i),
-    )
-
-    @njit(list(signatures), cache=True, error_model="numpy")
+    @njit(error_model="numpy")  # compiled into those who call it
     def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate,
               count, b_step, c_step):  # fmt: skip
         left = rows % 4
