@@ -22,6 +22,9 @@ def parser():
         "--recipe", choices=sorted(RECIPES), default="chaudhary2024", help="what to train (default: %(default)s)"
     )
     p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="images in a step (default: the paper's)")
+    p.add_argument(
+        "--generator", action="store_true", help="time the generator alone, in eval mode, instead of training steps"
+    )
     p.add_argument("--against", choices=("torch",), help="the competitor; it must be installed")
     p.add_argument(
         "--rounds",
@@ -41,10 +44,13 @@ def main(argv=None):
     backend.set_threads(arguments.threads)
     threads = backend.thread_count()
     batch_size = arguments.batch_size or RECIPES[arguments.recipe].batch_size
-    steps = {"minigan": benchmark.training_step(arguments.recipe, batch_size)}
+    ours, theirs = benchmark.training_step, benchmark.torch_training_step
+    if arguments.generator:
+        ours, theirs = benchmark.generation, benchmark.torch_generation
+    steps = {"minigan": ours(arguments.recipe, batch_size)}
     if arguments.against:
         try:
-            name, step = benchmark.torch_training_step(arguments.recipe, batch_size, threads)
+            name, step = theirs(arguments.recipe, batch_size, threads)
         except ImportError:
             raise UserError("--against torch: PyTorch is not installed here; pip install torch") from None
         steps[name] = step
@@ -57,7 +63,8 @@ def main(argv=None):
             row["ratio"] = dict(zip(("median", "least", "greatest"), benchmark.ratios(timings[0], timing)))
         rows.append(row)
     report = {
-        "recipe": arguments.recipe, "batch_size": batch_size, "threads": threads, "rounds": arguments.rounds,
+        "recipe": arguments.recipe, "what": "the generator alone, eval" if arguments.generator else "a whole training step",
+        "batch_size": batch_size, "threads": threads, "rounds": arguments.rounds,
         "machine": f"{_processor()}, Python {platform.python_version()}", "steps": rows,
     }  # fmt: skip
     print(json.dumps(report, indent=2) if arguments.json else _table(report))
@@ -66,7 +73,7 @@ def main(argv=None):
 
 def _table(report):
     lines = [
-        f"{report['recipe']}, batch {report['batch_size']}, a whole training step; medians of {report['rounds']} rounds",
+        f"{report['recipe']}, batch {report['batch_size']}, {report['what']}; medians of {report['rounds']} rounds",
         f"on {report['machine']}, threads: {report['threads']}",
         f"{'':24}{'ms':>9}{'images/s':>10}",
     ]

@@ -4,7 +4,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from minigan import data, recipes, training
+from minigan import data, random, recipes, training
+from minigan.tensor import Tensor, no_grad
 
 BLOCK_SECONDS = 0.5  # one competitor's turn
 WARM_UP_STEPS = 2  # at the start of each turn, not timed: the other's threads fall asleep, the caches fill
@@ -53,14 +54,37 @@ def training_step(name, batch_size):
     return training.Run(training.default_settings(recipe, batch_size=batch_size)).advance
 
 
+def generation(name, batch_size):
+    """A function of no arguments that draws a batch of images from a recipe's generator in eval mode."""
+    recipe = recipes.RECIPES[name]
+    generator = recipes.build(recipe, seed=0)[0].eval()
+    latents = Tensor(random.Generator().normal((batch_size, *recipe.latent_shape)))
+
+    def draw():
+        with no_grad():
+            generator(latents)
+
+    return draw
+
+
 def torch_training_step(name, batch_size, threads):
-    """The same in PyTorch, in the memory layout that is faster here. Returns (its name, the function)."""
+    """`training_step` in PyTorch, in the memory layout that is faster here. Returns (its name, the function)."""
     from minigan import torch_peer
 
     images = data.load_images("mnist", recipes.RECIPES[name].splits)
+    return _faster_layout(lambda last: torch_peer.make_step(name, images, batch_size, last, threads))
+
+
+def torch_generation(name, batch_size, threads):
+    """`generation` in PyTorch, likewise."""
+    from minigan import torch_peer
+
+    return _faster_layout(lambda last: torch_peer.make_generation(name, batch_size, last, threads))
+
+
+def _faster_layout(make):
     candidates = {
-        f"PyTorch, {layout}": torch_peer.make_step(name, images, batch_size, layout == "channels-last", threads)
-        for layout in ("channels-first", "channels-last")
+        f"PyTorch, {layout}": make(layout == "channels-last") for layout in ("channels-first", "channels-last")
     }
     best = min(take_turns(candidates, rounds=2), key=lambda timing: timing.median)
     return best.name, candidates[best.name]

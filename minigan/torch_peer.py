@@ -146,3 +146,18 @@ def make_step(name, images, batch_size, channels_last, threads):
         return loss_d.item()
 
     return step
+
+
+def make_generation(name, batch_size, channels_last, threads):
+    """A function of no arguments that draws a batch of images from the recipe's generator in eval mode."""
+    torch.set_num_threads(threads)
+    generator = NETWORKS[name]()[0].eval()
+    if channels_last:
+        generator.to(memory_format=torch.channels_last)
+    latents = torch.randn(batch_size, *recipes.RECIPES[name].latent_shape)
+
+    def draw():
+        with torch.inference_mode():
+            generator(latents)
+
+    return draw

@@ -26,6 +26,15 @@ def test_the_table_names_machine_and_threads():
     assert process.returncode == 0 and "threads: 1" in process.stdout and "images/s" in process.stdout
 
 
+@pytest.mark.parametrize("recipe", ["chaudhary2024", "jeganathan2025"])
+def test_the_generator_alone(recipe):
+    pytest.importorskip("torch")
+    command = ["--generator", "--recipe", recipe, "--batch-size", 8, "--against", "torch", "--rounds", 1]
+    process = run_command("minigan.bench", *command)
+    assert process.returncode == 0, process.stderr
+    assert "the generator alone" in process.stdout and "of PyTorch" in process.stdout
+
+
 def test_bad_arguments():
     assert_refused(run_command("minigan.bench", "--rounds", "0"), "--rounds")
     assert_refused(run_command("minigan.bench", "--recipe", "nonsense"), "nonsense")
