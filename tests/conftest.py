@@ -3,15 +3,33 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+import minigan.kernels
 from minigan import data
 
 settings.register_profile("minigan", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("minigan")
+
+
+COMPILE = """
+from minigan import recipes, training
+for recipe in recipes.RECIPES.values():
+    for batch_size in (4, 100):
+        run = training.Run(training.default_settings(recipe, batch_size=batch_size))
+        run.advance(), run.samples()
+"""
+
+
+def pytest_configure(config):
+    """Compiles the kernels once, before workers share the work: tests of commands would else wait for it."""
+    compiled = list((Path(minigan.kernels.__path__[0]) / "cpu" / "__pycache__").glob("*.nbi"))
+    if not compiled and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-c", COMPILE], check=True)
 
 
 def write_idx(path, array):
