@@ -3,7 +3,7 @@
 direct         every shape, and all of float64
 dense          the taps cover the whole input: a matrix product
 few_channels   images of one or a few channels
-winograd       large batches: minimal filtering needs a third to a tenth of the products
+winograd       large batches: minimal filtering needs two fifths to a seventh of the products
 """
 
 import functools
