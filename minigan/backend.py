@@ -14,7 +14,6 @@ from minigan.kernels import pool
 from minigan.kernels.launch import computed, launch, recording
 from minigan.kernels.launch import contiguous as contiguous_on_cpu
 
-
 __all__ = [
     "array_module", "computed", "contiguous", "device_of", "empty", "kernels", "launch", "recording", "select_device",
     "set_threads", "thread_count", "to_device", "to_numpy",

@@ -59,6 +59,6 @@ def _choose(x, weight, y, stride, padding, dilation, dtype):
         return dense
     if dilation != (1, 1) or max(y[2:]) > MAX_OUTPUTS:
         return direct
-    _, minimal, transformed = winograd.products(x, weight, y, stride)
+    minimal, transformed = winograd.products(x, weight, y, stride)
     plain = math.prod(y) * math.prod(weight[1:])
     return winograd if minimal + TRANSFORM * transformed < MARGIN * plain else direct

@@ -20,9 +20,9 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool, winograd
-from minigan.kernels.launch import contiguous, launch
 from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply, multiply_many
 from minigan.kernels.cpu.transpose import from_lanes, to_lanes
+from minigan.kernels.launch import contiguous, launch
 
 CACHE_BYTES = 4 << 20  # of the last level, for the points of weights and images
 LEAST_IMAGES = 16  # in a part of the batch
@@ -75,11 +75,11 @@ def empty_points(count, rows, length):
 
 
 def products(x_shape, weight_shape, y_shape, stride):
-    """(points, multiply-adds, numbers brought to the points or back) of one convolution of these shapes."""
+    """(multiply-adds, numbers brought to the points or back) of one convolution of these shapes."""
     axes = axes_of(x_shape, weight_shape, y_shape, stride, (0, 0, 0, 0))
     points = axes["x"][0].points * axes["x"][1].points
     batch, filters, depth = x_shape[0], weight_shape[0], x_shape[1] * stride[0] * stride[1]
-    return points, points * batch * filters * depth, points * (batch * depth + filters * depth + batch * filters)
+    return points * batch * filters * depth, points * (batch * depth + filters * depth + batch * filters)
 
 
 def conv2d(x, weight, stride, padding, _dilation, out):
