@@ -18,7 +18,7 @@ print(cpu.__file__, out.sum())
 """
 
 
-def test_an_edit_of_the_tile_changes_the_convolution(tmp_path):
+def test_an_edit_of_what_it_calls_changes_the_convolution(tmp_path):
     package = tmp_path / "minigan"
     shutil.copytree(Path(minigan.__file__).parent, package, ignore=shutil.ignore_patterns("mnist", "__pycache__"))
     shutil.copytree(Path(kernels.__file__).parent, package / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
@@ -34,6 +34,6 @@ def test_an_edit_of_the_tile_changes_the_convolution(tmp_path):
 
     assert probe() == (64.0, True)
     assert probe() == (64.0, False)
-    tile = package / "kernels" / "cpu" / "tile.py"
-    tile.write_text(tile.read_text().replace("builder.fadd(", "builder.fsub("))
+    called = package / "kernels" / "cpu" / "registers.py"
+    called.write_text(called.read_text().replace("builder.fadd(", "builder.fsub("))
     assert probe() == (-64.0, True)

@@ -40,7 +40,7 @@ class _SayItOnce(event.Listener):
         if not self.said:
             self.said = True
             with contextlib.suppress(OSError):  # a reader that went away
-                print("minigan: compiling the CPU kernels for this machine (once, about a minute) ...",
+                print("minigan: compiling the CPU kernels for this machine (once, about half a minute) ...",
                       file=sys.stderr, flush=True)  # fmt: skip
 
     def on_end(self, compilation):

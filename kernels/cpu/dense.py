@@ -9,10 +9,10 @@ from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
 from minigan.kernels.launch import contiguous, launch
-from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply
+from minigan.kernels.cpu.registers import VECTOR, whole_vectors
+from minigan.kernels.cpu.tile import multiply
 from minigan.kernels.cpu.transpose import to_lanes
 
-VECTOR = VECTOR_BYTES // 4
 LANES = 64  # columns of a product computed together
 MAX_DEPTH = 256  # terms of a sum added in one go: their factors fit the first cache
 FEW_ROWS = 8  # a task with less is not worth a thread
@@ -114,7 +114,7 @@ def _multiply_by_transpose(a, b, rows, depth, columns, panels, parts, out):
         for task in range(thread * tasks // threads, (thread + 1) * tasks // threads):
             first, part = task // parts * LANES, task % parts
             count = min(LANES, columns - first)
-            whole = (count + VECTOR - 1) // VECTOR * VECTOR
+            whole = whole_vectors(count)
             begin, end = part * rows // parts, (part + 1) * rows // parts
             in_place = whole == count  # whole vectors of out: no detour through results
             results = out if in_place else np.empty((end - begin) * whole, np.float32)

@@ -21,7 +21,8 @@ from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
 from minigan.kernels.launch import contiguous, launch
-from minigan.kernels.cpu.tile import VECTOR_BYTES, add_quad, copy_quad, copy_vector, lanes_of, multiply
+from minigan.kernels.cpu.registers import VECTOR_BYTES, add_quad, copy_quad, copy_vector, lanes_of
+from minigan.kernels.cpu.tile import multiply
 
 PANEL = 64  # columns of output pixels packed side by side in C
 MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2

@@ -9,11 +9,11 @@ side, and reads the images where they are: out[tap, k] = x[tap, pixels] y[pixels
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool
-from minigan.kernels.cpu.tile import VECTOR_BYTES, copy_vector, multiply
+from minigan.kernels.cpu.registers import VECTOR, copy_vector, whole_vectors
+from minigan.kernels.cpu.tile import multiply
 from minigan.kernels.cpu.transpose import to_lanes
 from minigan.kernels.launch import contiguous, launch
 
-VECTOR = VECTOR_BYTES // 4
 MOST_TAPS = 64  # channels x taps
 FEWEST_IMAGES = 16  # in a batch for which it pays to turn y
 PARTS = 16  # into which G parts a batch, whatever the number of threads, so that sums have the same order
@@ -21,7 +21,7 @@ PARTS = 16  # into which G parts a batch, whatever the number of threads, so tha
 
 def conv2d_fits(x_shape, weight_shape, y_shape):
     """Whether there are few taps, and rows of outputs that nearly fill their vectors."""
-    return _has_few_taps(weight_shape) and y_shape[3] / _whole_vectors(y_shape[3]) > 0.8
+    return _has_few_taps(weight_shape) and y_shape[3] / whole_vectors(y_shape[3]) > 0.8
 
 
 def conv2d_weight_fits(x_shape, weight_shape, y_shape):
@@ -33,7 +33,7 @@ def conv2d(x, weight, stride, padding, dilation, out):
     """out = C(x, weight)."""
     _, filters, height, width = out.shape
     left, _, top, _ = padding
-    threads, row = get_num_threads(), _whole_vectors(width)
+    threads, row = get_num_threads(), whole_vectors(width)
     # Phases reach from the first tap of the first output to the last of the last.
     rows, columns = (n + (dilation[a] * (weight.shape[2 + a] - 1)) // stride[a] for a, n in enumerate((height, row)))
     phases = pool.empty((threads, x.shape[1] * stride[0] * stride[1] * rows * columns))
@@ -51,7 +51,7 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     filters, channels, kernel_h, kernel_w = out.shape
     height = (y.shape[2] - 1) * stride[0] + (kernel_h - 1) * dilation[0] + 1
     width = (y.shape[3] - 1) * stride[1] + (kernel_w - 1) * dilation[1] + 1
-    whole = _whole_vectors(filters)
+    whole = whole_vectors(filters)
     frames = pool.empty((PARTS, channels * height * width))
     pixels = pool.empty((PARTS, y[0, 0].size * whole))
     sums = pool.empty((PARTS, out[0].size * whole))
@@ -66,10 +66,6 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
 
 def _has_few_taps(weight_shape):
     return weight_shape[1] * weight_shape[2] * weight_shape[3] <= MOST_TAPS
-
-
-def _whole_vectors(length):
-    return -(-length // VECTOR) * VECTOR
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -126,7 +122,7 @@ def _conv2d_weight(x, y, filters, out_height, out_width, kernel_h, kernel_w, str
                    dilation_h, dilation_w, top, left, height, width, frames, pixels, sums):  # fmt: skip
     batch, channels = x.shape[0], x.shape[1]
     plane, area = out_height * out_width, height * width
-    whole = (filters + VECTOR - 1) // VECTOR * VECTOR
+    whole = whole_vectors(filters)
     for part in prange(PARTS):
         frame, pixel, total = frames[part], pixels[part], sums[part]
         frame[:] = 0

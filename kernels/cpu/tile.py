@@ -8,19 +8,12 @@ would fight over the same cores, and a convolution wants to pack its columns on 
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import config, njit, types
+from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minigan.kernels.cpu.registers import VECTOR_BYTES
 
-def _vector_bytes():
-    """Bytes of a vector register: 64 with AVX-512; 32 otherwise (LLVM splits it where it must)."""
-    if config.CPU_NAME and config.CPU_NAME != llvm.get_host_cpu_name():
-        return 32
-    return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
-
-
-VECTOR_BYTES = _vector_bytes()
 # 4 rows x 4 registers keep 16 products in flight, enough to hide the latency of a fused
 # multiply-add (4 cycles, 2 units) in the 32 registers of AVX-512; AVX2 has 16, so it takes half.
 TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
@@ -46,9 +39,6 @@ def _make_tile(rows, vectors):
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{32 if single else 64}"
             )
 
-            def start(position):
-                return context.make_array(sig.args[position])(context, builder, args[position]).data
-
             def at(pointer, offset):
                 return builder.gep(pointer, [offset], source_etype=element)
 
@@ -59,7 +49,7 @@ def _make_tile(rows, vectors):
                 first = builder.insert_element(undefined, scalar, int32(0))
                 return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(int32, lanes), [0] * lanes))
 
-            a_start, b_start, c_start = at(start(0), a_offset), at(start(4), b_offset), at(start(7), c_offset)
+            a_start, b_start, c_start = at(a, a_offset), at(b, b_offset), at(c, c_offset)
             a_rows = [at(a_start, builder.mul(a_row, int64(r))) for r in range(rows)]
             c_vectors = [
                 vector_at(at(c_start, builder.mul(c_row, int64(r))), int64(v * lanes))
@@ -115,14 +105,6 @@ def _make_tile(rows, vectors):
 _TILES = {(rows, vectors): _make_tile(rows, vectors) for rows in range(1, 5) for vectors in range(1, TILE_VECTORS + 1)}
 
 
-def _signatures(extra):
-    """One for each dtype: given, they keep Numba from compiling these functions anew for each caller's literals."""
-    index, flag = types.intp, types.boolean
-    for dtype in (types.float32, types.float64):
-        a = types.Array(dtype, 1, "C")
-        yield types.void(*extra(a, index, flag))
-
-
 def _make_strip(vectors):
     """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time.
 
@@ -153,99 +135,73 @@ def _make_strip(vectors):
 _widest, _third, _second, _narrowest = (_make_strip(min(vectors, TILE_VECTORS)) for vectors in (4, 3, 2, 1))
 
 
-@intrinsic
-def copy_quad(typingctx, target, target_offset, source, source_offset):
-    """target[t : t + 4] = source[s : s + 4] for flat arrays."""
-    return types.void(target, types.intp, source, types.intp), _copy_of(lambda lanes: 4)
+def _compile(dtype):
+    """Compiles the product of flat `dtype` arrays, once for all kernels: they call it by the name it is given here.
+
+    Numba would compile a jitted function into each of its callers anew, and the tiles into all of them.
+    """
+    index = types.intp
+    array = types.CPointer(dtype)
+    lanes = VECTOR_BYTES // (dtype.bitwidth // 8)
+
+    @cfunc(types.void(array, *[index] * 4, array, *[index] * 4, array, *[index] * 6), cache=True, error_model="numpy")
+    def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
+                  count, b_step, c_step):  # fmt: skip
+        if depth == 0:
+            if not accumulate:
+                for i in range(count):
+                    for r in range(rows):
+                        for j in range(width):
+                            c[c_offset + i * c_step + r * c_row + j] = 0
+            return
+        j = 0
+        while j < width:
+            vectors = min(TILE_VECTORS, (width - j) // lanes)
+            if vectors == TILE_VECTORS:
+                _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                        count, b_step, c_step)  # fmt: skip
+            elif vectors == 3:
+                _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                       count, b_step, c_step)  # fmt: skip
+            elif vectors == 2:
+                _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
+                        count, b_step, c_step)  # fmt: skip
+            else:
+                _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                           accumulate, count, b_step, c_step)  # fmt: skip
+            j += vectors * lanes
+
+    llvm.add_symbol(_name(dtype), multiply.address)
+    return multiply
+
+
+def _name(dtype):
+    return f"minigan_multiply_{dtype}"
+
+
+_compiled = [_compile(dtype) for dtype in (types.float32, types.float64)]  # the code lives as long as these
 
 
 @intrinsic
-def copy_vector(typingctx, target, target_offset, source, source_offset):
-    """The same of one whole vector register."""
-    return types.void(target, types.intp, source, types.intp), _copy_of(lambda lanes: lanes)
-
-
-def _copy_of(length):
-    """The code that copies length(lanes of a register) elements."""
+def multiply_many(typingctx, a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row,
+                  accumulate, count, b_step, c_step):  # fmt: skip
+    """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
+    index = types.intp
+    signature = types.void(a, *[index] * 4, b, *[index] * 4, c, *[index] * 6)
 
     def codegen(context, builder, sig, args):
-        read, write = _pointers(context, builder, sig, args, length)
-        builder.store(builder.load(read, align=4), write, align=4)
-        return context.get_dummy_value()
-
-    return codegen
-
-
-@intrinsic
-def add_quad(typingctx, target, target_offset, source, source_offset):
-    """target[t : t + 4] += source[s : s + 4] for flat arrays that do not overlap there."""
-    signature = types.void(target, types.intp, source, types.intp)
-
-    def codegen(context, builder, sig, args):
-        read, write = _pointers(context, builder, sig, args, lambda lanes: 4)
-        total = builder.fadd(builder.load(write, align=4), builder.load(read, align=4))
-        builder.store(total, write, align=4)
+        given = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(sig.args, args)
+        ]
+        function_type = ir.FunctionType(ir.VoidType(), [value.type for value in given])
+        builder.call(cgutils.get_or_insert_function(builder.module, function_type, _name(a.dtype)), given)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _pointers(context, builder, sig, args, length):
-    """Pointers to length(lanes) elements at source[source_offset] and at target[target_offset]."""
-    single = sig.args[0].dtype == types.float32
-    element = ir.FloatType() if single else ir.DoubleType()
-    vector = ir.VectorType(element, length(VECTOR_BYTES // (4 if single else 8)))
-    pointers = []
-    for position in (2, 0):
-        start = context.make_array(sig.args[position])(context, builder, args[position]).data
-        at = builder.gep(start, [args[position + 1]], source_etype=element)
-        pointers.append(builder.bitcast(at, vector.as_pointer()))
-    return pointers
-
-
 @njit(cache=True, error_model="numpy")
-def lanes_of(array):
-    """Elements of `array` in one vector register."""
-    return VECTOR_BYTES // array.itemsize
-
-
-@njit(
-    list(_signatures(lambda a, i, flag: (a, i, i, i, i, a, i, i, i, i, a, i, i, flag, i, i, i))),
-    cache=True, error_model="numpy",
-)  # fmt: skip
-def multiply_many(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
-                  count, b_step, c_step):  # fmt: skip
-    """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
-    if depth == 0:
-        if not accumulate:
-            for i in range(count):
-                for r in range(rows):
-                    at = c_offset + i * c_step + r * c_row
-                    c[at : at + width] = 0
-        return
-    lanes = lanes_of(b)
-    j = 0
-    while j < width:
-        vectors = min(TILE_VECTORS, (width - j) // lanes)
-        if vectors == TILE_VECTORS:
-            _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                    count, b_step, c_step)  # fmt: skip
-        elif vectors == 3:
-            _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                   count, b_step, c_step)  # fmt: skip
-        elif vectors == 2:
-            _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                    count, b_step, c_step)  # fmt: skip
-        else:
-            _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
-                       accumulate, count, b_step, c_step)  # fmt: skip
-        j += vectors * lanes
-
-
-@njit(
-    list(_signatures(lambda a, i, flag: (a, i, i, i, i, a, i, i, i, i, a, i, i, flag))),
-    cache=True, error_model="numpy",
-)  # fmt: skip
 def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate):
     """C[r, j] (+)= sum over k < `depth` of A[r, k] B[k, j], for r < `rows` and j < `width`.
 

@@ -10,9 +10,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from minigan.kernels.cpu.tile import VECTOR_BYTES
+from minigan.kernels.cpu.registers import VECTOR
 
-SIDE = VECTOR_BYTES // 4  # float32 elements of a vector register
+SIDE = VECTOR
 
 
 @intrinsic

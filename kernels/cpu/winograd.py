@@ -20,14 +20,14 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from minigan.kernels import pool, winograd
-from minigan.kernels.cpu.tile import VECTOR_BYTES, multiply, multiply_many
+from minigan.kernels.cpu.registers import VECTOR, whole_vectors
+from minigan.kernels.cpu.tile import multiply, multiply_many
 from minigan.kernels.cpu.transpose import from_lanes, to_lanes
 from minigan.kernels.launch import contiguous, launch
 
 CACHE_BYTES = 4 << 20  # of the last level, for the points of weights and images
 LEAST_IMAGES = 16  # in a part of the batch
 LANES = 64  # channels transformed together
-VECTOR = VECTOR_BYTES // 4
 MOST_POINTS = 9, 11  # of a piece along rows and columns: a compromise of products and accuracy
 MAX_DEPTH = 64  # terms of a sum added in one go: sums of such sums round less
 
@@ -133,7 +133,7 @@ def _parts_of_batch(images, weights):
 
 def _length(lanes, channels):
     """Row length of the points of phases of some channels: a phase's last vector may reach beyond its lanes."""
-    return _whole_vectors(lanes - channels + _whole_vectors(channels))
+    return whole_vectors(lanes - channels + whole_vectors(channels))
 
 
 def _to_points(array, axes, lanes_first=False):
@@ -144,7 +144,7 @@ def _to_points(array, axes, lanes_first=False):
     if lanes_first:
         lanes, rows = array.shape[:2]
         strides = strides[::-1]
-        points = empty_points(down.points * across.points, phases * rows, _whole_vectors(lanes))
+        points = empty_points(down.points * across.points, phases * rows, whole_vectors(lanes))
         phase_stride = rows * points.length
     else:
         rows, lanes = array.shape[:2]
@@ -191,10 +191,6 @@ def _scratch(shape, down, across):
     return pool.empty((threads, shape[2] * shape[3] * LANES)), halves
 
 
-def _whole_vectors(lanes):
-    return -(-lanes // VECTOR) * VECTOR
-
-
 @njit(cache=True, error_model="numpy")
 def _entries_inside(entries, length, stride, first):
     """(begin, end) of the entries e with 0 <= stride * e + first < length."""
@@ -214,7 +210,7 @@ def _transform(array, rows, lanes, height, width, array_row, array_lane, points,
             # The last lanes first: what their last vector writes too far is overwritten after that.
             for first in range((lanes - 1) // LANES * LANES, -1, -LANES):
                 count = min(LANES, lanes - first)
-                whole = (count + VECTOR - 1) // VECTOR * VECTOR
+                whole = whole_vectors(count)
                 to_lanes(array, row * array_row + first * array_lane, array_lane, count, height * width, plane, whole)
                 for phase_down in range(stride_down):
                     h = phase_down - before_down
@@ -262,7 +258,7 @@ def _transform_back(points, point_stride, point_row, phase_stride, array, rows, 
         for row in range(thread * rows // threads, (thread + 1) * rows // threads):
             for first in range(0, lanes, LANES):
                 count = min(LANES, lanes - first)
-                whole = (count + VECTOR - 1) // VECTOR * VECTOR
+                whole = whole_vectors(count)
                 for phase_down in range(stride_down):
                     h = phase_down - before_down
                     top, bottom = _entries_inside(entries_down, height, stride_down, h)
