@@ -162,6 +162,14 @@ def test_minimal_filtering_equals_the_definition(case):
         assert np.linalg.norm(found - e) <= 1e-4 * np.linalg.norm(size), name
 
 
+def test_minimal_filtering_of_many_channels_leaves_pixels_that_no_tap_reaches_at_zero():
+    x, w, y, *geometry = operands(convolution_of((5, 70, 10, 10), (3, 70, 2, 2), (5, 3, 3, 3), 3, (0,) * 4), np.float32)
+    found = winograd.conv_transpose2d(y, w, *geometry, unwritten(x.shape, x.dtype))
+    expected = reference.conv_transpose2d(y, w, *geometry, unwritten(x.shape, x.dtype))
+    assert (found[expected == 0] == 0).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("case", MINIMAL.values(), ids=MINIMAL)
 def test_minimal_filtering_keeps_its_accuracy_on_the_recipes_shapes(case):
     assert max(relative_errors(winograd, case)) < 1e-4

@@ -102,37 +102,55 @@ def _make_tile(rows, vectors):
     return tile
 
 
-_TILES = {(rows, vectors): _make_tile(rows, vectors) for rows in range(1, 5) for vectors in range(1, TILE_VECTORS + 1)}
-
-
-def _make_strip(vectors):
-    """A function that computes all rows of C in a strip as wide as some vector registers, four rows at a time.
+def _make_strip(vectors, most_rows):
+    """A function that computes all rows of C in a strip as wide as some vector registers, up to most_rows at a time.
 
     It does so `count` times, B and C being a step further each time.
     """
-    tile_4, tile_3, tile_2, tile_1 = (_TILES[rows, vectors] for rows in (4, 3, 2, 1))
+    tile_1, tile_2, tile_3, tile_4, *taller = (_make_tile(rows, vectors) for rows in range(1, most_rows + 1))
+    tile_5, tile_6, tile_7, tile_8 = taller or [tile_4] * 4  # never called there
 
     @njit(error_model="numpy")  # compiled into those who call it
     def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate,
               count, b_step, c_step):  # fmt: skip
-        left = rows % 4
         for i in range(count):
-            b_at, c_first = b_offset + i * b_step, c_offset + i * c_step
-            for r in range(0, rows - 3, 4):
+            b_at, c_first, r = b_offset + i * b_step, c_offset + i * c_step, 0
+            while r < rows:
+                left = rows - r
+                # The last two tiles share the rows that are left: a tile of few rows waits for its sums.
+                size = (
+                    most_rows
+                    if left >= 2 * most_rows or left == most_rows
+                    else left
+                    if left < most_rows
+                    else (left + 1) // 2
+                )
                 a_at, c_at = a_offset + r * a_row, c_first + r * c_row
-                tile_4(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-            a_at, c_at = a_offset + (rows - left) * a_row, c_first + (rows - left) * c_row
-            if left == 3:
-                tile_3(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-            elif left == 2:
-                tile_2(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
-            elif left == 1:
-                tile_1(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                if size == 4:
+                    tile_4(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 8:
+                    tile_8(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 7:
+                    tile_7(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 6:
+                    tile_6(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 5:
+                    tile_5(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 3:
+                    tile_3(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                elif size == 2:
+                    tile_2(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                else:
+                    tile_1(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)
+                r += size
 
     return strip
 
 
-_widest, _third, _second, _narrowest = (_make_strip(min(vectors, TILE_VECTORS)) for vectors in (4, 3, 2, 1))
+_widest, _third, _second, _narrowest = (
+    _make_strip(vectors, 4 if 8 * vectors > 4 * TILE_VECTORS else 8)
+    for vectors in (min(v, TILE_VECTORS) for v in (4, 3, 2, 1))
+)
 
 
 def _compile(dtype):
