@@ -1,5 +1,6 @@
 """python -m minigan.train: trains a recipe, and leaves a folder with pictures and a checkpoint."""
 
+import contextlib
 import shlex
 import sys
 from dataclasses import fields
@@ -90,7 +91,12 @@ def main(argv=None):
         raise UserError(
             f"the run in {folder.path} is complete after {run.step} steps: extend it with --epochs or --steps"
         )
-    say = (lambda text: None) if arguments.quiet else print
+
+    def say(text):
+        with contextlib.suppress(BrokenPipeError):  # a reader that goes away does not end the training
+            if not arguments.quiet:
+                print(text)
+
     threads = f", {count_of(backend.thread_count(), 'thread')}" if device == "cpu" else ""
     say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip

@@ -14,10 +14,10 @@ import numpy as np
 from minigan.kernels.cpu import dense, direct, few_channels, winograd
 
 MAX_OUTPUTS = 16  # along an axis: minimal filtering keeps the weights of every point of a plane
-# What it costs to bring one number to the points or back, in multiply-adds, and how much better than
-# the direct way minimal filtering must look. Both were measured on the recipes' layers.
-TRANSFORM = 20
-MARGIN = 0.8
+# Multiply-adds in whose time a number is brought to the points or back, measured on the recipes'
+# layers; it takes longer where the points of the weights do not fit the last level of cache.
+TRANSFORM, FAR_TRANSFORM = 14, 42
+CACHE_BYTES = 16 << 20
 
 
 def conv2d(x, weight, stride, padding, dilation, out):
@@ -59,6 +59,7 @@ def _choose(x, weight, y, stride, padding, dilation, dtype):
         return dense
     if dilation != (1, 1) or max(y[2:]) > MAX_OUTPUTS:
         return direct
-    minimal, transformed = winograd.products(x, weight, y, stride)
+    minimal, images, weights = winograd.products(x, weight, y, stride)
+    of_weights = TRANSFORM if 4 * weights < CACHE_BYTES else FAR_TRANSFORM
     plain = math.prod(y) * math.prod(weight[1:])
-    return winograd if minimal + TRANSFORM * transformed < MARGIN * plain else direct
+    return winograd if minimal + TRANSFORM * images + of_weights * weights < plain else direct

@@ -10,6 +10,7 @@ from minigan.kernels.cpu.random import CHUNK_WORDS, chunk_of_words
 from minigan.kernels.launch import launch
 
 SERIAL = 1 << 14  # elements; below this one thread is faster
+ADAM_BLOCK = 1 << 12  # elements
 
 
 def leaky_relu(x, slope, out):
@@ -199,8 +200,12 @@ def _adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsil
     small = number(eps / root_correction2 if epsilon_hat else eps)
     inverse_root, rest1, rest2 = number(1 / root_correction2), number(1 - beta1), number(1 - beta2)
     keep1, keep2 = number(beta1), number(beta2)
-    for i in prange(parameter.size):
-        first[i] = keep1 * first[i] + rest1 * gradient[i]
-        second[i] = keep2 * second[i] + rest2 * gradient[i] * gradient[i]
-        parameter[i] -= step_size * first[i] / (np.sqrt(second[i]) * inverse_root + small)
+    blocks = (parameter.size + ADAM_BLOCK - 1) // ADAM_BLOCK
+    for block in prange(blocks):  # a slice of each array: LLVM finds vector code for roots only in such a loop
+        begin, end = block * ADAM_BLOCK, min((block + 1) * ADAM_BLOCK, parameter.size)
+        p, g, m, v = parameter[begin:end], gradient[begin:end], first[begin:end], second[begin:end]
+        for i in range(p.size):
+            m[i] = keep1 * m[i] + rest1 * g[i]
+            v[i] = keep2 * v[i] + rest2 * g[i] * g[i]
+            p[i] -= step_size * m[i] / (np.sqrt(v[i]) * inverse_root + small)
     step[0] = taken

@@ -81,11 +81,11 @@ def _empty_points(count, rows, columns, lanes):
 
 
 def products(x_shape, weight_shape, y_shape, stride):
-    """(multiply-adds, numbers brought to the points or back) of one convolution of these shapes."""
+    """(multiply-adds, numbers at the points of both images, those of the weights) of a convolution of these shapes."""
     axes = axes_of(x_shape, weight_shape, y_shape, stride, (0, 0, 0, 0))
     points = axes["x"][0].points * axes["x"][1].points
     batch, filters, depth = x_shape[0], weight_shape[0], x_shape[1] * stride[0] * stride[1]
-    return points * batch * filters * depth, points * (batch * depth + filters * depth + batch * filters)
+    return points * batch * filters * depth, points * batch * (depth + filters), points * filters * depth
 
 
 def conv2d(x, weight, stride, padding, _dilation, out):
