@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minigan import kernels
 from minigan.kernels import cpu, pool, reference
-from minigan.kernels.cpu import dense, direct, few_channels, winograd
+from minigan.kernels.cpu import dense, direct, few_channels, im2col, naive, winograd
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
@@ -89,11 +89,11 @@ def operands(case, dtype):
     return *(normals(shape, dtype, seed) for seed, shape in enumerate(case[:3])), *case[3:]
 
 
-def assert_triples_agree(case, dtype):
+def assert_triples_agree(case, dtype, kernel_set=cpu):
     x, w, y, *geometry = operands(case, dtype)
     expected = triple(reference, x, w, y, *geometry)
     sums_of_sizes = triple(reference, abs(x), abs(w), abs(y), *geometry)  # what rounding errors are proportional to
-    for name, e, size, found in zip("CTG", expected, sums_of_sizes, triple(cpu, x, w, y, *geometry)):
+    for name, e, size, found in zip("CTG", expected, sums_of_sizes, triple(kernel_set, x, w, y, *geometry)):
         assert (abs(found - e) <= TOLERANCE[dtype] * size).all(), name
 
 
@@ -101,6 +101,13 @@ def assert_triples_agree(case, dtype):
 @given(convolutions(), dtypes)
 def test_convolutions_equal_their_definitions(case, dtype):
     assert_triples_agree(case, dtype)
+
+
+@pytest.mark.parametrize("rung", [naive, im2col, direct], ids=lambda module: module.__name__.split(".")[-1])
+@drawn
+@given(case=convolutions(), dtype=dtypes)
+def test_every_rung_of_the_ladder_equals_the_definition(rung, case, dtype):
+    assert_triples_agree(case, dtype, rung)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
