@@ -1,4 +1,4 @@
-"""python -m minigan.bench: how long a training step takes, and against PyTorch, which takes how much longer."""
+"""python -m minigan.bench: how fast training is here, whole and kernel by kernel, and against PyTorch."""
 
 import json
 import platform
@@ -6,35 +6,61 @@ import sys
 
 from tqdm import tqdm
 
-from minigan import backend, benchmark, cli
+from minigan import backend, cli, contests
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
+
+SECTIONS = {
+    "steps": "A whole training step",
+    "generator": "The generator alone, in eval mode",
+    "kernels": "The kernels of a training step",
+    "threads": "A training step with one thread and with all",
+    "batches": "A training step of growing batches",
+}
+# (key of a row, heading, how it is written)
+COLUMNS = [
+    ("calls", "calls", "{:d}"),
+    ("algorithm", "algorithm", "{}"),
+    ("threads", "threads", "{:d}"),
+    ("ms", "ms", "{:.3g}"),
+    ("images_per_second", "images/s", "{:.0f}"),
+    ("gflops", "GFLOP/s", "{:.0f}"),
+    ("share_of_peak", "of peak", "{:.0%}"),
+    ("memory_mb", "memory MB", "{:.0f}"),
+    ("speedup", "speedup", "{:.2f}"),
+    ("torch_ms", "PyTorch ms", "{:.3g}"),
+    ("ratio", "ratio", "{0[median]:.2f} ({0[least]:.2f} to {0[greatest]:.2f})"),
+]
+NOTES = """\
+GFLOP/s counts two operations for each product of the convolutions' definition, whatever the algorithm does;
+"of peak" is its share of a large matrix product's rate, timed in turn with it. Memory is how much a process of
+its own grew, from before the images were read to the peak of ten steps. Ratio: minigan's time as a share of
+PyTorch's, the median of the rounds, and the least and greatest."""
 
 
 def parser():
     """The command's arguments."""
     p = cli.Parser(
         prog="python -m minigan.bench",
-        description="Time whole training steps on the CPU. With --against torch the same step in PyTorch takes turns "
-        "with ours, and the ratio is taken round by round: on a shared machine only ratios mean something.",
+        description="Time training on the CPU: whole steps, the generator alone, every kernel, thread counts and "
+        "batch sizes (some minutes for all). With --against torch the same work in PyTorch takes turns with ours, "
+        "and ratios are taken round by round: on a shared machine only ratios mean something.",
     )
+    p.add_argument("--recipe", choices=sorted(RECIPES), help="one recipe only (default: both)")
+    p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="images in a step (default: see the table)")
     p.add_argument(
-        "--recipe", choices=sorted(RECIPES), default="chaudhary2024", help="what to train (default: %(default)s)"
-    )
-    p.add_argument("--batch-size", type=cli.positive_int, metavar="N", help="images in a step (default: the paper's)")
-    p.add_argument(
-        "--generator", action="store_true", help="time the generator alone, in eval mode, instead of training steps"
+        "--only", choices=SECTIONS, nargs="+", metavar="SECTION", help=f"some sections only: {', '.join(SECTIONS)}"
     )
     p.add_argument("--against", choices=("torch",), help="the competitor; it must be installed")
     p.add_argument(
         "--rounds",
         type=cli.positive_int,
-        default=11,
+        default=7,
         metavar="N",
         help="turns of each competitor (default: %(default)s)",
     )
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
-    p.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    p.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     return p
 
 
@@ -42,50 +68,52 @@ def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
     backend.set_threads(arguments.threads)
-    threads = backend.thread_count()
-    batch_size = arguments.batch_size or RECIPES[arguments.recipe].batch_size
-    ours, theirs = benchmark.training_step, benchmark.torch_training_step
-    if arguments.generator:
-        ours, theirs = benchmark.generation, benchmark.torch_generation
-    steps = {"minigan": ours(arguments.recipe, batch_size)}
-    if arguments.against:
-        try:
-            name, step = theirs(arguments.recipe, batch_size, threads)
-        except ImportError:
-            raise UserError("--against torch: PyTorch is not installed here; pip install torch") from None
-        steps[name] = step
-    with tqdm(total=arguments.rounds * len(steps), unit="turn", leave=False, disable=arguments.json) as bar:
-        timings = benchmark.take_turns(steps, arguments.rounds, bar.update)
-    rows = []
-    for timing in timings:
-        row = {"name": timing.name, "ms": 1e3 * timing.median, "images_per_second": batch_size / timing.median}
-        if timing is not timings[0]:
-            row["ratio"] = dict(zip(("median", "least", "greatest"), benchmark.ratios(timings[0], timing)))
-        rows.append(row)
+    torch = _torch() if arguments.against else None
+    contest = contests.Contest(arguments.rounds, backend.thread_count(), torch is not None)
     report = {
-        "recipe": arguments.recipe, "what": "the generator alone, eval" if arguments.generator else "a whole training step",
-        "batch_size": batch_size, "threads": threads, "rounds": arguments.rounds,
-        "machine": f"{_processor()}, Python {platform.python_version()}", "steps": rows,
+        "machine": f"{_processor()}, Python {platform.python_version()}" + (f", PyTorch {torch}" if torch else ""),
+        "threads": backend.thread_count(), "rounds": arguments.rounds, "sections": {},
     }  # fmt: skip
-    print(json.dumps(report, indent=2) if arguments.json else _table(report))
+    names = [arguments.recipe] if arguments.recipe else list(RECIPES)
+    if not arguments.json:
+        print(f"{report['machine']}, threads: {report['threads']}; medians of {report['rounds']} rounds")
+    for section in arguments.only or SECTIONS:
+        measurements = list(contests.measurements(contest, section, names, arguments.batch_size))
+        rows = report["sections"][section] = []
+        for measure in tqdm(measurements, desc=section, unit="measurement", leave=False, disable=None):
+            rows += measure()
+        if not arguments.json:
+            print(f"\n{SECTIONS[section]}\n\n{_table(rows)}", flush=True)
+    print(json.dumps(report, indent=2) if arguments.json else f"\n{NOTES}")
     return 0
 
 
-def _table(report):
-    lines = [
-        f"{report['recipe']}, batch {report['batch_size']}, {report['what']}; medians of {report['rounds']} rounds",
-        f"on {report['machine']}, threads: {report['threads']}",
-        f"{'':24}{'ms':>9}{'images/s':>10}",
-    ]
-    for row in report["steps"]:
-        lines.append(f"{row['name']:24}{row['ms']:9.2f}{row['images_per_second']:10.0f}")
-        if "ratio" in row:
-            ratio = row["ratio"]
-            lines.append(
-                f"minigan takes {ratio['median']:.2f} of {row['name']}'s time "
-                f"(from {ratio['least']:.2f} to {ratio['greatest']:.2f} over the rounds)"
-            )
-    return "\n".join(lines)
+def _table(rows):
+    columns = [column for column in COLUMNS if any(column[0] in row for row in rows)]
+    lines, what = [["", *(heading for _, heading, _ in columns)]], None
+    for row in rows:
+        if row["what"] != what:
+            what = row["what"]
+            lines.append([what])
+        cells = [
+            form.format(row[key]) if row.get(key) not in (None, "") else "" for key, _, form in columns
+        ]  # fmt: skip
+        lines.append(["  " + row["name"], *cells])
+    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(columns) + 1)]
+    return "\n".join(
+        "  ".join(
+            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(line, widths))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _torch():
+    try:
+        import torch
+    except ImportError:
+        raise UserError("--against torch: PyTorch is not installed here; pip install torch") from None
+    return torch.__version__
 
 
 def _processor():

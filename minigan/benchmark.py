@@ -1,19 +1,22 @@
-"""Timing training steps on a noisy machine: competitors take turns, and what counts is their ratio."""
+"""Timing on a noisy machine: competitors take turns, and what counts is their ratio, round by round."""
 
+import math
 import statistics
 import time
 from dataclasses import dataclass
 
-from minigan import data, random, recipes, training
-from minigan.tensor import Tensor, no_grad
+import numpy as np
 
-BLOCK_SECONDS = 0.5  # one competitor's turn
-WARM_UP_STEPS = 2  # at the start of each turn, not timed: the other's threads fall asleep, the caches fill
+from minigan import backend
+
+TURN_SECONDS = 0.5  # one competitor's turn
+WARM_UP_SHARE = 0.2  # of a turn, not timed: the other's threads fall asleep, the caches fill
+SLEEP_SECONDS = 0.5  # after which idle threads have stopped spinning
 
 
 @dataclass
 class Timing:
-    """Seconds a step of each round, for one competitor."""
+    """Seconds a call in each round, for one competitor."""
 
     name: str
     rounds: list
@@ -24,20 +27,19 @@ class Timing:
         return statistics.median(self.rounds)
 
 
-def take_turns(steps, rounds, progress=lambda: None):
+def take_turns(functions, rounds, seconds=TURN_SECONDS, progress=lambda: None):
     """Times functions of no arguments against each other: A B A B ...
 
-    steps: {name: function}. Each turn runs a function for about half a second. Returns a Timing each.
+    functions: {name: function}. Each turn calls a function for about `seconds`. Returns a Timing each.
     """
-    for step in steps.values():
-        step()
-    counts = {name: max(1, round(BLOCK_SECONDS / _seconds(step, 3))) for name, step in steps.items()}
-    timings = {name: Timing(name, []) for name in steps}
+    for function in functions.values():
+        function()
+    counts = {name: max(1, round(seconds / _seconds(function, 3))) for name, function in functions.items()}
+    timings = {name: Timing(name, []) for name in functions}
     for _ in range(rounds):
-        for name, step in steps.items():
-            for _ in range(WARM_UP_STEPS):
-                step()
-            timings[name].rounds.append(_seconds(step, counts[name]))
+        for name, function in functions.items():
+            _seconds(function, math.ceil(WARM_UP_SHARE * counts[name]))
+            timings[name].rounds.append(_seconds(function, counts[name]))
             progress()
     return list(timings.values())
 
@@ -48,50 +50,24 @@ def ratios(ours, theirs):
     return statistics.median(pairs), min(pairs), max(pairs)
 
 
-def training_step(name, batch_size):
-    """A function of no arguments that takes one step of minigan's training of a recipe on MNIST."""
-    recipe = recipes.RECIPES[name]
-    return training.Run(training.default_settings(recipe, batch_size=batch_size)).advance
+def matrix_product(size=1024):
+    """(function, GFLOP): a large square float32 matrix product by our kernel, counted as the rate of the faster of
+    NumPy's and ours would have it.
+
+    NumPy's takes no turns: its threads go on spinning for a while after each, and would slow the next competitor.
+    """
+    a, b = np.random.default_rng(0).random((2, size, size), np.float32)
+    out, matrix = np.empty_like(a), (size, size, 1, 1)
+    kernel = backend.kernels(a).conv_transpose2d
+    arguments = a.reshape(matrix), b.reshape(matrix), (1, 1), (0, 0, 0, 0), (1, 1), out.reshape(matrix)
+    (ours,) = take_turns({"ours": lambda: kernel(*arguments)}, 3, 0.1)
+    (numpys,) = take_turns({"NumPy's": lambda: np.matmul(a, b, out=out)}, 3, 0.1)
+    time.sleep(SLEEP_SECONDS)
+    return (lambda: kernel(*arguments)), 2 * size**3 / 1e9 * max(1, ours.median / numpys.median)
 
 
-def generation(name, batch_size):
-    """A function of no arguments that draws a batch of images from a recipe's generator in eval mode."""
-    recipe = recipes.RECIPES[name]
-    generator = recipes.build(recipe, seed=0)[0].eval()
-    latents = Tensor(random.Generator().normal((batch_size, *recipe.latent_shape)))
-
-    def draw():
-        with no_grad():
-            generator(latents)
-
-    return draw
-
-
-def torch_training_step(name, batch_size, threads):
-    """`training_step` in PyTorch, in the memory layout that is faster here. Returns (its name, the function)."""
-    from minigan import torch_peer
-
-    images = data.load_images("mnist", recipes.RECIPES[name].splits)
-    return _faster_layout(lambda last: torch_peer.make_step(name, images, batch_size, last, threads))
-
-
-def torch_generation(name, batch_size, threads):
-    """`generation` in PyTorch, likewise."""
-    from minigan import torch_peer
-
-    return _faster_layout(lambda last: torch_peer.make_generation(name, batch_size, last, threads))
-
-
-def _faster_layout(make):
-    candidates = {
-        f"PyTorch, {layout}": make(layout == "channels-last") for layout in ("channels-first", "channels-last")
-    }
-    best = min(take_turns(candidates, rounds=2), key=lambda timing: timing.median)
-    return best.name, candidates[best.name]
-
-
-def _seconds(step, count):
+def _seconds(function, count):
     start = time.perf_counter()
     for _ in range(count):
-        step()
+        function()
     return (time.perf_counter() - start) / count

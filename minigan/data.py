@@ -18,6 +18,7 @@ from minigan.errors import UserError
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 SIDE = 28  # pixels of an image's height and width in every data set of this family
+SMALLEST_BATCH = 2  # one image has no variance to normalise by
 
 # SHA-256 of the decompressed files.
 MNIST_HASHES = {
@@ -131,11 +132,13 @@ class Batches:
     """
 
     def __init__(self, images, batch_size, seed):
-        if not 1 < batch_size <= len(images):
-            raise UserError(f"--batch-size {batch_size}: must be from 2 to the number of images, {len(images)}")
+        if not SMALLEST_BATCH <= batch_size <= len(images):
+            raise UserError(
+                f"--batch-size {batch_size}: must be from {SMALLEST_BATCH} to the number of images, {len(images)}"
+            )
         self.images, self.batch_size = images, batch_size
         whole, rest = divmod(len(images), batch_size)
-        self.per_epoch = whole + (rest > 1)
+        self.per_epoch = whole + (rest >= SMALLEST_BATCH)
         self._order = random.Generator(seed, random.ORDER)
         self._shuffled = (None, None)  # (epoch, its order)
 

@@ -11,7 +11,7 @@ README = Path(__file__).parent.parent / "README.md"
 SHORT = {
     "minigan.train": ["--batch-size", "8", "--quiet"],
     "minigan.sample": [],
-    "minigan.bench": ["--rounds", "1", "--batch-size", "4"],
+    "minigan.bench": ["--rounds", "1", "--batch-size", "4", "--only", "steps"],
 }
 
 

@@ -1,5 +1,6 @@
 """The convolution triple on the CPU: each call goes to the algorithm that should be faster for its shapes.
 
+naive, im2col  the first rungs of the ladder, to learn from: never chosen
 direct         every shape, and all of float64
 dense          the taps cover the whole input: a matrix product
 few_channels   images of one or a few channels
@@ -23,40 +24,33 @@ CACHE_BYTES = 16 << 20
 def conv2d(x, weight, stride, padding, dilation, out):
     """out = C(x, weight), the cross-correlation; as `reference.conv2d`."""
     geometry = stride, padding, dilation
-    if _is_few(few_channels.conv2d_fits, x.shape, weight.shape, out.shape, padding, x.dtype):
-        return few_channels.conv2d(x, weight, *geometry, out)
-    algorithm = _choose(x.shape, weight.shape, out.shape, *geometry, x.dtype)
-    return algorithm.conv2d(x, weight, *geometry, out)
+    module = algorithm("conv2d", x.shape, weight.shape, out.shape, *geometry, x.dtype)
+    return module.conv2d(x, weight, *geometry, out)
 
 
 def conv_transpose2d(y, weight, stride, padding, dilation, out):
     """out = T(y, weight), the adjoint of C in x; as `reference.conv_transpose2d`."""
     geometry = stride, padding, dilation
-    algorithm = _choose(out.shape, weight.shape, y.shape, *geometry, y.dtype)
-    return algorithm.conv_transpose2d(y, weight, *geometry, out)
+    module = algorithm("conv_transpose2d", out.shape, weight.shape, y.shape, *geometry, y.dtype)
+    return module.conv_transpose2d(y, weight, *geometry, out)
 
 
 def conv2d_weight(x, y, stride, padding, dilation, out):
     """out = G(x, y), the adjoint of C in weight; as `reference.conv2d_weight`."""
     geometry = stride, padding, dilation
-    if _is_few(few_channels.conv2d_weight_fits, x.shape, out.shape, y.shape, padding, x.dtype):
-        return few_channels.conv2d_weight(x, y, *geometry, out)
-    algorithm = _choose(x.shape, out.shape, y.shape, *geometry, x.dtype)
-    return algorithm.conv2d_weight(x, y, *geometry, out)
+    module = algorithm("conv2d_weight", x.shape, out.shape, y.shape, *geometry, x.dtype)
+    return module.conv2d_weight(x, y, *geometry, out)
 
 
 @functools.cache
-def _is_few(fits, x, weight, y, padding, dtype):
-    return dtype == np.float32 and not dense.fits(x, weight, y, padding) and fits(x, weight, y)
-
-
-@functools.cache
-def _choose(x, weight, y, stride, padding, dilation, dtype):
-    """The module whose kernels should be fastest for arrays of these shapes."""
+def algorithm(kernel, x, weight, y, stride, padding, dilation, dtype):
+    """The module whose function `kernel` should be fastest for arrays of these shapes and this dtype."""
     if dtype != np.float32:
         return direct
     if dense.fits(x, weight, y, padding):
         return dense
+    if few_channels.fits(kernel, x, weight, y):
+        return few_channels
     if dilation != (1, 1) or max(y[2:]) > MAX_OUTPUTS:
         return direct
     minimal, images, weights = winograd.products(x, weight, y, stride)

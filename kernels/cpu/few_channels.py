@@ -19,14 +19,13 @@ FEWEST_IMAGES = 16  # in a batch for which it pays to turn y
 PARTS = 16  # into which G parts a batch, whatever the number of threads, so that sums have the same order
 
 
-def conv2d_fits(x_shape, weight_shape, y_shape):
-    """Whether there are few taps, and rows of outputs that nearly fill their vectors."""
-    return _has_few_taps(weight_shape) and y_shape[3] / whole_vectors(y_shape[3]) > 0.8
-
-
-def conv2d_weight_fits(x_shape, weight_shape, y_shape):
-    """Whether there are few taps, and images enough."""
-    return _has_few_taps(weight_shape) and x_shape[0] >= FEWEST_IMAGES
+def fits(kernel, x_shape, weight_shape, y_shape):
+    """Whether it pays: few taps, and for C rows of outputs that nearly fill their vectors, for G images enough."""
+    if weight_shape[1] * weight_shape[2] * weight_shape[3] > MOST_TAPS:
+        return False
+    if kernel == "conv2d":
+        return y_shape[3] / whole_vectors(y_shape[3]) > 0.8
+    return kernel == "conv2d_weight" and x_shape[0] >= FEWEST_IMAGES
 
 
 def conv2d(x, weight, stride, padding, dilation, out):
@@ -62,10 +61,6 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     )  # fmt: skip
     launch(_add_parts, sums, whole, out.reshape(filters, -1))
     return out
-
-
-def _has_few_taps(weight_shape):
-    return weight_shape[1] * weight_shape[2] * weight_shape[3] <= MOST_TAPS
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
