@@ -171,6 +171,12 @@ def dropout(x, p, seed, purpose, draw, mask, out):
     return out
 
 
+def dropout_backward(g, mask, out):
+    """out = g mask, for the mask that `dropout` wrote."""
+    out[...] = g * mask
+    return out
+
+
 # Losses, element by element, and their mean.
 
 

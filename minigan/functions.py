@@ -11,7 +11,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.errors import ShapeError
-from minigan.tensor import FusedOp, Op, Tensor, check_floats, is_grad_enabled, where
+from minigan.tensor import FusedOp, Tensor, check_floats, is_grad_enabled, where
 
 
 class LeakyReLU(FusedOp):
@@ -148,7 +148,7 @@ class BinaryCrossEntropyWithLogits(FusedOp):
         return z.softplus() - y * z
 
 
-class Dropout(Op):
+class Dropout(FusedOp):
     """x times a mask that is 0 with probability p and 1 / (1 - p) otherwise (Srivastava et al. 2014).
 
     The generator's next draw decides; its count of draws is where the kernels are, so that a
@@ -166,8 +166,12 @@ class Dropout(Op):
             x, self.p, g.seed, g.purpose, g.draws_on(backend.device_of(x)), self.mask, backend.empty(x.shape, x)
         )
 
-    def vjp(self, needs, g, out, x):
-        return (g * Tensor(self.mask),)
+    def arrays_vjp(self, needs, g, out, x):
+        g = backend.contiguous(g)
+        return (backend.kernels(g).dropout_backward(g, self.mask, backend.empty(g.shape, g)),)
+
+    def reference(self, x):
+        return x * Tensor(self.mask)
 
 
 class AddBias(FusedOp):

@@ -260,6 +260,7 @@ KERNELS = {
     "leaky_relu": lambda x, slope, _out: lambda: F.leaky_relu_(x, slope),
     "leaky_relu_backward": lambda g, x, slope, _out: lambda: torch.ops.aten.leaky_relu_backward(g, x, slope, True),
     "dropout": lambda x, p, *_: lambda: F.dropout(x, p),
+    "dropout_backward": lambda g, mask, _out: lambda: g * mask,
     "tanh": lambda x, _out: lambda: torch.tanh(x),
     "tanh_backward": lambda g, y, _out: lambda: torch.ops.aten.tanh_backward(g, y),
     "sigmoid": lambda x, _out: lambda: torch.sigmoid(x),

@@ -417,6 +417,7 @@ def test_dropout_equals_its_definition_and_counts_its_draw(size, dtype, p, draw)
         out = kernel_set.dropout(x, p, 3, 4, draws, mask, unwritten(size, dtype))
         assert draws == draw + 1
         results.append((out, mask))
+        results[-1] += (kernel_set.dropout_backward(x, mask, unwritten(size, dtype)),)
     assert_same_bits(*results)
     kept = reference.uniform(3, 4, draw, np.empty(size)) >= p
     np.testing.assert_array_equal(results[0][1] > 0, kept)
@@ -561,6 +562,7 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
         cpu.adam(adam[0], g, *adam[1:], 0.01, 0.9, 0.999, 1e-8, False)
         mask = np.empty_like(x)
         dropped = cpu.dropout(x, 0.3, 5, 1, np.zeros((), np.uint64), mask, np.empty_like(x))
+        dropped_back = cpu.dropout_backward(g, mask, np.empty_like(x))
         random = [kernel(5, 1, 2, np.empty(40_001, np.float32)) for kernel in (cpu.uniform, cpu.normal)]
         bits = cpu.random_bits(5, 1, 2, np.empty(40_001, np.uint32))
         activations = (
@@ -568,7 +570,16 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
             cpu.leaky_relu_backward(g, x, 0.2, np.empty_like(x)),
             cpu.sigmoid(x, np.empty_like(x)),
         )
-        return *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5), *adam, mask, dropped, *random, bits, *activations
+        return (
+            *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5),
+            *adam,
+            mask,
+            dropped,
+            dropped_back,
+            *random,
+            bits,
+            *activations,
+        )
 
     assert_same_bits(with_threads(1, all_kernels), with_threads(2, all_kernels))
 

@@ -83,6 +83,12 @@ def dropout(x, p, seed, purpose, draw, mask, out):
     return out
 
 
+def dropout_backward(g, mask, out):
+    """As `reference.dropout_backward`."""
+    _launch(_dropout_backward, g.size, g.reshape(-1), mask.reshape(-1), out.reshape(-1))
+    return out
+
+
 def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
     """As `reference.adam`."""
     _launch(
@@ -189,6 +195,12 @@ def _dropout(x, p, seed, purpose, draw, mask, out):
             kept = scale if words[i] >> np.uint32(8) >= limit else zero
             mask[first + i] = kept
             out[first + i] = x[first + i] * kept
+
+
+@_both
+def _dropout_backward(g, mask, out):
+    for i in prange(g.size):
+        out[i] = g[i] * mask[i]
 
 
 @_both
