@@ -22,13 +22,13 @@ COLUMNS = [
     ("calls", "calls", "{:d}"),
     ("algorithm", "algorithm", "{}"),
     ("threads", "threads", "{:d}"),
-    ("ms", "ms", "{:.3g}"),
+    ("ms", "ms", "{:.2f}"),
     ("images_per_second", "images/s", "{:.0f}"),
     ("gflops", "GFLOP/s", "{:.0f}"),
     ("share_of_peak", "of peak", "{:.0%}"),
     ("memory_mb", "memory MB", "{:.0f}"),
     ("speedup", "speedup", "{:.2f}"),
-    ("torch_ms", "PyTorch ms", "{:.3g}"),
+    ("torch_ms", "PyTorch ms", "{:.2f}"),
     ("ratio", "ratio", "{0[median]:.2f} ({0[least]:.2f} to {0[greatest]:.2f})"),
 ]
 NOTES = """\

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import minigan
 from minigan import kernels
 
@@ -18,13 +20,16 @@ print(cpu.__file__, out.sum())
 """
 
 
-def test_an_edit_of_what_it_calls_changes_the_convolution(tmp_path):
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["beside the sources", "NUMBA_CACHE_DIR"])
+def test_an_edit_of_what_it_calls_changes_the_convolution(tmp_path, elsewhere):
     package = tmp_path / "minigan"
     shutil.copytree(Path(minigan.__file__).parent, package, ignore=shutil.ignore_patterns("mnist", "__pycache__"))
     shutil.copytree(Path(kernels.__file__).parent, package / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
 
     def probe():
         environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+        if elsewhere:
+            environment["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")
         process = subprocess.run(
             [sys.executable, "-c", PROBE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         )

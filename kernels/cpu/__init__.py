@@ -24,9 +24,9 @@ from minigan.kernels.cpu.random import normal, random_bits, uniform  # noqa: E40
 
 __all__ = [
     "adam", "batch_norm", "batch_norm_backward", "bce", "bce_backward", "bce_with_logits", "bce_with_logits_backward",
-    "conv2d", "conv2d_weight", "conv_transpose2d", "dropout", "dropout_backward", "leaky_relu", "leaky_relu_backward", "mean", "normal",
-    "random_bits", "running_statistics", "scale_and_shift", "sigmoid", "sigmoid_backward", "sum_channels", "tanh",
-    "tanh_backward", "uniform",
+    "conv2d", "conv2d_weight", "conv_transpose2d", "dropout", "dropout_backward", "leaky_relu", "leaky_relu_backward",
+    "mean", "normal", "random_bits", "running_statistics", "scale_and_shift", "sigmoid", "sigmoid_backward",
+    "sum_channels", "tanh", "tanh_backward", "uniform",
 ]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class _SayItOnce(event.Listener):
         if not self.said:
             self.said = True
             with contextlib.suppress(OSError):  # a reader that went away
-                print("minigan: compiling the CPU kernels for this machine (once, about half a minute) ...",
+                print("minigan: compiling the CPU kernels for this machine (once, less than a minute) ...",
                       file=sys.stderr, flush=True)  # fmt: skip
 
     def on_end(self, compilation):

@@ -8,16 +8,30 @@ import contextlib
 import hashlib
 from pathlib import Path
 
+from numba.core.caching import CompileResultCacheImpl
+
 
 def drop_stale(folder):
-    """Deletes Numba's cache files in `folder`/__pycache__ unless they belong to the sources as they are now."""
-    folder = Path(folder)
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
-    record = folder / "__pycache__" / "compiled-from.sha256"
-    with contextlib.suppress(OSError):  # a folder that cannot be written has no cache in it
+    """Deletes what Numba has cached of the kernels in `folder` unless it belongs to the sources as they are now."""
+    sources = sorted(Path(folder).glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    cached = _cache_folder(sources[0])
+    if cached is None:
+        return
+    record = cached / "compiled-from.sha256"
+    with contextlib.suppress(OSError):
         if record.exists() and record.read_text() == digest:
             return
-        for compiled in (*record.parent.glob("*.nbi"), *record.parent.glob("*.nbc")):
+        for compiled in (*cached.glob("*.nbi"), *cached.glob("*.nbc")):
             compiled.unlink(missing_ok=True)
-        record.parent.mkdir(exist_ok=True)
+        cached.mkdir(parents=True, exist_ok=True)
         record.write_text(digest)
+
+
+def _cache_folder(source):
+    """Where Numba caches the functions of a file: beside it, in NUMBA_CACHE_DIR, or in the user's own cache folder."""
+    for locator_class in CompileResultCacheImpl._locator_classes:  # in Numba's order of preference
+        locator = locator_class.from_function(drop_stale, str(source))
+        if locator is not None:
+            return Path(locator.get_cache_path())
+    return None

@@ -6,12 +6,12 @@ Multiplication" (ACM TOMS 2008), section 4. NumPy's BLAS has one too, but its th
 would fight over the same cores, and a convolution wants to pack its columns on the way in.
 """
 
-import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minigan.kernels.cpu.linked import linked
 from minigan.kernels.cpu.registers import VECTOR_BYTES
 
 # 4 rows x 4 registers keep 16 products in flight, enough to hide the latency of a fused
@@ -107,8 +107,9 @@ def _make_strip(vectors, most_rows):
 
     It does so `count` times, B and C being a step further each time.
     """
-    tile_1, tile_2, tile_3, tile_4, *taller = (_make_tile(rows, vectors) for rows in range(1, most_rows + 1))
-    tile_5, tile_6, tile_7, tile_8 = taller or [tile_4] * 4  # never called there
+    tiles = {rows: _make_tile(rows, vectors) for rows in range(1, most_rows + 1)}
+    tile_1, tile_2, tile_3, tile_4 = (tiles[rows] for rows in range(1, 5))
+    tile_5, tile_6, tile_7, tile_8 = (tiles.get(rows, tile_1) for rows in range(5, 9))  # not called if not made
 
     @njit(error_model="numpy")  # compiled into those who call it
     def strip(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, c, c_offset, c_row, accumulate,
@@ -153,18 +154,13 @@ _widest, _third, _second, _narrowest = (
 )
 
 
-def _compile(dtype):
-    """Compiles the product of flat `dtype` arrays, once for all kernels: they call it by the name it is given here.
-
-    Numba would compile a jitted function into each of its callers anew, and the tiles into all of them.
-    """
-    index = types.intp
-    array = types.CPointer(dtype)
+@linked("aiiiiaiiiiaiiiiii", types.float32, types.float64)
+def multiply_many(dtype):
+    """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
     lanes = VECTOR_BYTES // (dtype.bitwidth // 8)
 
-    @cfunc(types.void(array, *[index] * 4, array, *[index] * 4, array, *[index] * 6), cache=True, error_model="numpy")
-    def multiply(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
-                  count, b_step, c_step):  # fmt: skip
+    def products(a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row, accumulate,
+                 count, b_step, c_step):  # fmt: skip
         if depth == 0:
             if not accumulate:
                 for i in range(count):
@@ -176,47 +172,20 @@ def _compile(dtype):
         while j < width:
             vectors = min(TILE_VECTORS, (width - j) // lanes)
             if vectors == TILE_VECTORS:
-                _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                        count, b_step, c_step)  # fmt: skip
+                _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                        accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 3:
-                _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                       count, b_step, c_step)  # fmt: skip
+                _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                       accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 2:
-                _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row, accumulate,
-                        count, b_step, c_step)  # fmt: skip
+                _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                        accumulate, count, b_step, c_step)  # fmt: skip
             else:
                 _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                            accumulate, count, b_step, c_step)  # fmt: skip
             j += vectors * lanes
 
-    llvm.add_symbol(_name(dtype), multiply.address)
-    return multiply
-
-
-def _name(dtype):
-    return f"minigan_multiply_{dtype}"
-
-
-_compiled = [_compile(dtype) for dtype in (types.float32, types.float64)]  # the code lives as long as these
-
-
-@intrinsic
-def multiply_many(typingctx, a, a_offset, a_row, a_col, rows, b, b_offset, b_row, depth, width, c, c_offset, c_row,
-                  accumulate, count, b_step, c_step):  # fmt: skip
-    """`count` products like `multiply`'s of the same A, with B and C b_step and c_step elements further each time."""
-    index = types.intp
-    signature = types.void(a, *[index] * 4, b, *[index] * 4, c, *[index] * 6)
-
-    def codegen(context, builder, sig, args):
-        given = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(sig.args, args)
-        ]
-        function_type = ir.FunctionType(ir.VoidType(), [value.type for value in given])
-        builder.call(cgutils.get_or_insert_function(builder.module, function_type, _name(a.dtype)), given)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return products
 
 
 @njit(cache=True, error_model="numpy")
