@@ -16,6 +16,7 @@ from minigan.kernels.cpu.registers import VECTOR_BYTES
 
 # 4 rows x 4 registers keep 16 products in flight, enough to hide the latency of a fused
 # multiply-add (4 cycles, 2 units) in the 32 registers of AVX-512; AVX2 has 16, so it takes half.
+# Strips of half that width or less take up to 8 rows instead.
 TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
 
 
@@ -118,14 +119,9 @@ def _make_strip(vectors, most_rows):
             b_at, c_first, r = b_offset + i * b_step, c_offset + i * c_step, 0
             while r < rows:
                 left = rows - r
-                # The last two tiles share the rows that are left: a tile of few rows waits for its sums.
-                size = (
-                    most_rows
-                    if left >= 2 * most_rows or left == most_rows
-                    else left
-                    if left < most_rows
-                    else (left + 1) // 2
-                )
+                size = min(left, most_rows)
+                if most_rows < left < 2 * most_rows:  # two tiles share the rest: one of few rows waits for its sums
+                    size = (left + 1) // 2
                 a_at, c_at = a_offset + r * a_row, c_first + r * c_row
                 if size == 4:
                     tile_4(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, depth, accumulate)

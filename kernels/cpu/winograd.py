@@ -94,6 +94,7 @@ def conv2d(x, weight, stride, padding, _dilation, out):
     axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
     filters, channels = weight.shape[:2]
     down, across = axes["weight"]
+    # (points, phases C, K): filters are the lanes
     u = _empty_points(down.points * across.points, down.stride * across.stride * channels, filters, filters)
     weight = contiguous(weight)
     launch(
@@ -106,7 +107,7 @@ def conv2d(x, weight, stride, padding, _dilation, out):
 def conv_transpose2d(y, weight, stride, padding, _dilation, out):
     """out = T(y, weight)."""
     axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
-    u = _points_of(axes["weight"], *weight.shape[:2])
+    u = _points_of(axes["weight"], *weight.shape[:2])  # (points, K, phases C)
     weight = contiguous(weight)
     launch(
         _to_points, weight.reshape(-1), *weight.shape, weight[0].size, weight[0, 0].size,
