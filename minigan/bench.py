@@ -14,8 +14,8 @@ SECTIONS = {
     "steps": "A whole training step",
     "generator": "The generator alone, in eval mode",
     "kernels": "The kernels of a training step",
-    "threads": "A training step with one thread and with all",
-    "batches": "A training step of growing batches",
+    "threads": "A training step with one thread and with all (3 rounds at most)",
+    "batches": "A training step of growing batches (3 rounds at most)",
 }
 # (key of a row, heading, how it is written)
 COLUMNS = [

@@ -15,7 +15,7 @@ GENERATOR_BATCH = 256
 BATCH_SIZES = tuple(2**n for n in range(10))
 KERNEL_TURN_SECONDS = 0.1
 LEAST_SHARE = 0.005  # of a step's time: kernels that take less share a row
-FEW_ROUNDS = 3  # where only the order of magnitude matters
+MOST_ROUNDS = 3  # where there is much to time and only the trend matters
 PEAK = "matrix product"
 OURS = "minigan"
 
@@ -81,7 +81,7 @@ class Contest:
             functions = self._with_torch_eager(functions, recipe, batch_size)
         for threads in sorted({1, self.threads}):
             self._set_threads(threads)
-            for timing in benchmark.take_turns(functions, FEW_ROUNDS):
+            for timing in benchmark.take_turns(functions, min(self.rounds, MOST_ROUNDS)):
                 first = next((r for r in rows if r["name"] == timing.name), None)
                 ms = 1e3 * timing.median
                 rows.append({
@@ -99,7 +99,7 @@ class Contest:
         functions = {OURS: workloads.training_step(recipe, batch_size)}
         if self.against_torch:
             functions = self._with_torch_eager(functions, recipe, batch_size)
-        timings = benchmark.take_turns(functions, FEW_ROUNDS)
+        timings = benchmark.take_turns(functions, min(self.rounds, MOST_ROUNDS))
         return self._rows(what, timings, batch_size)
 
     def _with_torch(self, functions, make):

@@ -3,14 +3,10 @@
 Same names and arguments as `minigan.kernels.reference`, which says what each one computes.
 """
 
-import contextlib
-import sys
-
-from numba.core import event
-
-from minigan.kernels.cpu import cache
+from minigan.kernels.cpu import cache, notice
 
 cache.drop_stale(__path__[0])  # before the imports below load what was compiled
+notice.when_compiling()
 
 from minigan.kernels.cpu.convolution import conv2d, conv2d_weight, conv_transpose2d  # noqa: E402
 from minigan.kernels.cpu.elementwise import (  # noqa: E402
@@ -28,23 +24,3 @@ __all__ = [
     "mean", "normal", "random_bits", "running_statistics", "scale_and_shift", "sigmoid", "sigmoid_backward",
     "sum_channels", "tanh", "tanh_backward", "uniform",
 ]  # fmt: skip
-
-
-class _SayItOnce(event.Listener):
-    """Tells the user why the first start is slow: Numba compiles in silence."""
-
-    def __init__(self):
-        self.said = False
-
-    def on_start(self, compilation):
-        if not self.said:
-            self.said = True
-            with contextlib.suppress(OSError):  # a reader that went away
-                print("minigan: compiling the CPU kernels for this machine (once, less than a minute) ...",
-                      file=sys.stderr, flush=True)  # fmt: skip
-
-    def on_end(self, compilation):
-        """Required by the interface; the end of one kernel's compilation is of no interest."""
-
-
-event.register("numba:compile", _SayItOnce())
