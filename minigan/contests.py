@@ -104,11 +104,8 @@ class Contest:
 
     def _with_torch(self, functions, make):
         """(the faster layout, functions with PyTorch's and compiled PyTorch's)."""
-        layouts = {
-            layout: make(channels_last=layout == "channels-last") for layout in ("channels-first", "channels-last")
-        }
-        layout = min(benchmark.take_turns(layouts, 2), key=lambda timing: timing.median).name
-        functions = {**functions, f"PyTorch, {layout}": layouts[layout]}
+        layout, eager = _faster_layout(make, 2)
+        functions = {**functions, f"PyTorch, {layout}": eager}
         compiled = make(channels_last=layout == "channels-last", compiled=True)
         try:
             compiled()
@@ -120,25 +117,18 @@ class Contest:
     def _with_torch_eager(self, functions, recipe, batch_size):
         from minigan import torch_peer
 
-        layouts = {
-            f"PyTorch, {layout}": torch_peer.make_step(recipe, batch_size, layout == "channels-last", self.threads)
-            for layout in ("channels-first", "channels-last")
-        }
-        best = min(benchmark.take_turns(layouts, 1), key=lambda timing: timing.median).name
-        return {**functions, best: layouts[best]}
+        make = functools.partial(torch_peer.make_step, recipe, batch_size, threads=self.threads)
+        layout, eager = _faster_layout(make, 1)
+        return {**functions, f"PyTorch, {layout}": eager}
 
     def _kernel(self, what, call):
         functions = {OURS: call}
         if self.against_torch:
             from minigan import torch_peer
 
-            layouts = {
-                f"PyTorch{last}": torch_peer.make_kernel(call.kernel, call.arguments, last)
-                for last in (False, True)
-            }  # fmt: skip
-            if all(layouts.values()):
-                turns = benchmark.take_turns(layouts, 1, KERNEL_TURN_SECONDS)
-                functions["PyTorch"] = layouts[min(turns, key=lambda timing: timing.median).name]
+            if call.kernel in torch_peer.KERNELS:
+                make = functools.partial(torch_peer.make_kernel, call.kernel, call.arguments)
+                _, functions["PyTorch"] = _faster_layout(make, 1, KERNEL_TURN_SECONDS)
         row, *theirs = self._race(what, functions, call.flops / 1e9, None, KERNEL_TURN_SECONDS)
         row.update(name=str(call), calls=call.count, algorithm=call.algorithm)
         if theirs:
@@ -172,6 +162,13 @@ class Contest:
             import torch
 
             torch.set_num_threads(threads)
+
+
+def _faster_layout(make, rounds, seconds=benchmark.TURN_SECONDS):
+    """(name, function) of the memory layout in which PyTorch is faster; make(channels_last=...) returns the function."""
+    layouts = {name: make(channels_last=name == "channels-last") for name in ("channels-first", "channels-last")}
+    best = min(benchmark.take_turns(layouts, rounds, seconds), key=lambda timing: timing.median).name
+    return best, layouts[best]
 
 
 def measurements(contest, section, names, batch_size=None):

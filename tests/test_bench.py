@@ -63,7 +63,6 @@ def test_pytorchs_kernels_compute_what_ours_do():
 
 
 def test_operations_of_a_step():
-    # 2 operations a product; each convolution of D 5 times (2 forward, 2 for weights, 1 for its input) ...
     calls = workloads.kernel_calls(workloads.training_step("chaudhary2024", 2))
     layer = 2 * math.prod((56, 8, 8)) * math.prod((28, 4, 4))
     shapes = {(28, 14, 14), (56, 8, 8)}
