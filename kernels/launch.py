@@ -28,14 +28,15 @@ class Graph:
 
     def memory_bytes(self):
         """Bytes of the arrays that lived and died inside the graph."""
-        return sum(size * len(blocks) for size, blocks in self._memory.items())
+        return sum(block.nbytes for blocks in self._memory.values() for block in blocks)
 
 
 def launch(kernel, *arguments):
     """Calls kernel(*arguments), a function that writes into arrays among its arguments; returns nothing."""
     kernel(*arguments)
     if _recording is not None:
-        _recording.launches.append((kernel, [pool.without_lease(a) for a in arguments]))
+        kept = getattr(kernel, "kept_argument", pool.without_lease)
+        _recording.launches.append((kernel, [kept(a) for a in arguments]))
 
 
 def recording():
@@ -86,7 +87,7 @@ def _compute_again(out, function, *arrays):
 
 
 def contiguous(array):
-    """The array in C order: itself, or a copy made by a launch."""
+    """The NumPy array in C order: itself, or a copy made by a launch."""
     if array.flags.c_contiguous:
         return array
     copy = pool.empty(array.shape, array.dtype)

@@ -72,14 +72,26 @@ def private(free):
         _free, _smallest = before
 
 
+def private_lists():
+    """The free lists of the `private` block around, or None outside."""
+    return _free if _smallest == 0 else None
+
+
 def without_lease(value):
     """For an array of the pool, one on the same memory that does not keep it from being reused; else the value."""
-    owner = value
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if not isinstance(owner, _Lease):
-        return value
-    return np.asarray(_Borrowed(owner.block, value.__array_interface__))
+    lease = _lease_of(value)
+    return np.asarray(_Borrowed(lease.block, value.__array_interface__)) if lease else value
+
+
+def is_leased(value):
+    """Whether it is an array of the pool, or a view on one."""
+    return _lease_of(value) is not None
+
+
+def _lease_of(value):
+    while isinstance(value, np.ndarray):
+        value = value.base
+    return value if isinstance(value, _Lease) else None
 
 
 class _Borrowed:

@@ -161,13 +161,11 @@ def tanh_backward(g, y, out):
 def dropout(x, p, seed, purpose, draw, mask, out):
     """out = x mask, mask being 0 with probability p, else 1 / (1 - p) (Srivastava et al. 2014).
 
-    0 where `uniform` of the same seed, purpose and draw is less than p. draw: a uint64 array of one
-    number, which is advanced by 1, so that a replayed launch draws anew.
+    0 where `uniform` of the same seed, purpose and draw, an array that it advances, is less than p.
     """
-    kept = uniform(seed, purpose, int(draw), np.empty(x.size)) >= p
+    kept = uniform(seed, purpose, draw, np.empty(x.size)) >= p
     mask[...] = kept.reshape(x.shape) * x.dtype.type(1 / (1 - p))
     out[...] = x * mask
-    draw += np.uint64(1)
     return out
 
 
@@ -215,24 +213,81 @@ def bce_with_logits_backward(g, z, target, out):
 # Optimizer.
 
 
-def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
-    """One Adam step in place (Kingma and Ba 2015, algorithm 1). Returns nothing.
+def adam(
+    parameters, gradients, firsts, seconds, steps, lr, beta1, beta2, eps, epsilon_hat, scale=None, overflow=None
+):  # fmt: skip
+    """One Adam step of all parameters, lists of arrays, in place (Kingma and Ba 2015, algorithm 1). Returns nothing.
 
-    step: an int64 array of one number, the steps taken before, which is advanced by 1. epsilon_hat:
-    eps is added before the bias correction of the second moment (end of the paper's section 2).
+    steps: for each parameter an int64 array of one number, the steps taken before, which is advanced by 1.
+    epsilon_hat: eps is added before the bias correction of the second moment (end of the paper's section 2).
+    scale: a float32 array of one number that the gradients were multiplied by. overflow: an int32 array of one
+    number; where it is not 0, nothing is changed. See `update_scale`.
     """
-    step += 1
-    root_correction2 = np.sqrt(1 - beta2 ** int(step))
-    if epsilon_hat:
-        eps = eps / root_correction2
-    first *= beta1
-    first += (1 - beta1) * gradient
-    second *= beta2
-    second += (1 - beta2) * gradient * gradient
-    parameter -= lr / (1 - beta1 ** int(step)) * first / (np.sqrt(second) / root_correction2 + eps)
+    if overflow is not None and overflow.item():
+        return
+    for parameter, gradient, first, second, step in zip(parameters, gradients, firsts, seconds, steps, strict=True):
+        if scale is not None:
+            gradient = gradient / parameter.dtype.type(scale.item())
+        step += 1
+        root_correction2 = np.sqrt(1 - beta2 ** step.item())
+        small = eps / root_correction2 if epsilon_hat else eps
+        first *= beta1
+        first += (1 - beta1) * gradient
+        second *= beta2
+        second += (1 - beta2) * gradient * gradient
+        parameter -= lr / (1 - beta1 ** step.item()) * first / (np.sqrt(second) / root_correction2 + small)
+
+
+# Scaling of the loss, so that gradients fit 16-bit numbers (Micikevicius et al., "Mixed Precision Training", 2018).
+
+
+def check_overflow(gradients, overflow):
+    """Writes 1 to overflow, an int32 array of one number, if an element of the gradients is infinite or NaN."""
+    if not all(np.isfinite(gradient).all() for gradient in gradients):
+        overflow[...] = 1
+
+
+def update_scale(scale, overflow, good_steps, growth_interval):
+    """Halves scale after an overflow, doubles it after `growth_interval` steps without one; overflow becomes 0.
+
+    scale float32, overflow int32, good_steps (since the last change) int64: arrays of one number, in place.
+    """
+    good_steps += 1
+    if overflow.item():
+        scale *= np.float32(0.5)
+        good_steps[...] = 0
+    elif good_steps.item() >= growth_interval:
+        scale *= np.float32(2)
+        good_steps[...] = 0
+    overflow[...] = 0
+
+
+# A training step's images and the log of its losses. Both count on by themselves, for a replayed launch.
+
+
+def gather_images(images, order, position, out):
+    """out (N, 1, H, W) float32 = images[order[position + n]] with pixels (x - 127.5) / 127.5; position += N.
+
+    images (M, H, W) uint8, order (M,) int64, position an int64 array of one number, at most M - N.
+    """
+    begin = position.item()
+    chosen = images[order[begin : begin + len(out)]]  # (N, H, W)
+    out[:, 0] = (chosen.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+    position += len(out)
+    return out
+
+
+def write_row(values, log, row):
+    """log[row % rows] = values, then row += 1. Returns nothing.
+
+    values: up to 8 float32 arrays of one number; log (rows, values) float32; row an int64 array of one number.
+    """
+    log[row.item() % len(log)] = [value.item() for value in values]
+    row += 1
 
 
 # Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+# `draw` is an int, or a uint64 array of one number that is advanced by 1, so that a replayed launch draws anew.
 
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)  # golden ratio and sqrt(3) - 1, added to the key each round
@@ -258,9 +313,11 @@ def philox4x32(counter, key):
 
 def random_bits(seed, purpose, draw, out):
     """Fills flat uint32 `out`: block b is Philox(counter = (b, draw low, draw high, purpose), key = seed)."""
-    blocks = np.arange((out.size + 3) // 4, dtype=np.uint64)
-    words = philox4x32((blocks, draw & 0xFFFFFFFF, draw >> 32, purpose), (seed & 0xFFFFFFFF, seed >> 32))  # (4, blocks)
-    out[...] = words.T.reshape(-1)[: out.size]
+    blocks, number = np.arange((out.size + 3) // 4, dtype=np.uint64), int(np.asarray(draw).item())
+    words = philox4x32((blocks, number & 0xFFFFFFFF, number >> 32, purpose), (seed & 0xFFFFFFFF, seed >> 32))
+    out[...] = words.T.reshape(-1)[: out.size]  # words is (4, blocks)
+    if isinstance(draw, np.ndarray):
+        draw += np.uint64(1)
     return out
 
 

@@ -1,33 +1,30 @@
 """Devices: where an array lives, how it gets there, which kernels work on it, and with how many threads.
 
-The only file of the library that imports CuPy, and only when a GPU is asked for.
+The only file of the library that deals with CuPy, through `kernels/cuda`, and only when a GPU is asked for.
 """
 
 import functools
-import importlib.util
+import importlib
 
 import numpy as np
 
 from minigan import kernels as kernel_sets
 from minigan.errors import UserError
+from minigan.kernels import launch as launches
 from minigan.kernels import pool
-from minigan.kernels.launch import computed, launch, recording
-from minigan.kernels.launch import contiguous as contiguous_on_cpu
+from minigan.kernels.launch import launch, recording
 
-__all__ = [
-    "array_module", "computed", "contiguous", "device_of", "empty", "kernels", "launch", "recording", "select_device",
-    "set_threads", "thread_count", "to_device", "to_numpy",
-]  # fmt: skip
+PRECISIONS = {"float32": 0, "tf32": 80, "bf16": 80, "fp16": 70}  # with the compute capability that each takes
 
 
 def device_of(array):
     """ "cpu" for a NumPy array, "gpu" for a CuPy array."""
-    return "cpu" if isinstance(array, (np.ndarray, np.generic)) else "gpu"
+    return "cpu" if type(array) is np.ndarray or not hasattr(array, "__cuda_array_interface__") else "gpu"
 
 
 def array_module(device):
     """The NumPy-like module whose arrays live on `device`: numpy or cupy."""
-    return np if device == "cpu" else _cupy()
+    return np if device == "cpu" else _cuda("loader").arrays()
 
 
 def kernels(array):
@@ -37,28 +34,134 @@ def kernels(array):
 
 def empty(shape, like):
     """An uninitialised array of `shape`, of the dtype and on the device of the array `like`."""
-    if device_of(like) == "cpu":
-        return pool.empty(shape, like.dtype)
-    return _cupy().empty(shape, like.dtype)
+    return empty_on(device_of(like), shape, like.dtype)
+
+
+def empty_on(device, shape, dtype=np.float32):
+    """An uninitialised array of `shape` on the device; where a graph is recorded, in the graph's memory."""
+    return pool.empty(shape, dtype) if device == "cpu" else _cuda("memory").empty(shape, dtype)
+
+
+def zeros_on(device, shape, dtype=np.float32):
+    """An array of zeros on the device, with memory of its own."""
+    return array_module(device).zeros(shape, dtype)
 
 
 def contiguous(array):
     """The array in C order, of the same shape (NumPy's function of that name turns 0-d into 1-d)."""
     if array.flags.c_contiguous:
         return array
-    return contiguous_on_cpu(array) if device_of(array) == "cpu" else _cupy().ascontiguousarray(array)
+    return copy_into(empty(array.shape, array), array)
+
+
+def copy_into(target, source):
+    """target = source, broadcast to its shape, by a launch; both on one device, of one dtype. Returns target."""
+    if device_of(target) == "cpu":
+        launch(np.copyto, target, source)
+    else:
+        _cuda("arithmetic").copy(source, target)
+    return target
+
+
+def fill(target, value):
+    """Every element of target = value, by a launch. Returns target."""
+    if device_of(target) == "cpu":
+        launch(np.copyto, target, value)
+    else:
+        _cuda("arithmetic").fill(value, target)
+    return target
+
+
+def elementwise(ufunc, *arrays):
+    """ufunc(*arrays): what NumPy's function of that name does, in a form that a recorded graph can do again."""
+    if device_of(arrays[0]) == "cpu":
+        return launches.computed(ufunc, arrays) if recording() else ufunc(*arrays)
+    arithmetic = _cuda("arithmetic")
+    if ufunc not in arithmetic.UFUNCS or arrays[0].dtype.kind != "f":
+        return computed(ufunc, arrays)
+    out = empty(np.broadcast_shapes(*(a.shape for a in arrays)), arrays[0])
+    return arithmetic.apply(ufunc, arrays, out)
+
+
+def elementwise_into(out, ufunc, *operands):
+    """out = ufunc(*operands), arrays or numbers, by a launch. Returns out."""
+    if device_of(out) == "cpu":
+        launch(ufunc, *(a if hasattr(a, "dtype") else out.dtype.type(a) for a in operands), out)
+    else:
+        _cuda("arithmetic").apply(ufunc, operands, out)
+    return out
+
+
+def computed(function, arrays):
+    """function(*arrays), an array; where a graph is recorded, by launches that compute it again.
+
+    Raises RuntimeError for a function of arrays on the GPU that is neither a view nor made of our own kernels.
+    """
+    if not recording():
+        return function(*arrays)
+    if all(device_of(a) == "cpu" for a in arrays):
+        return launches.computed(function, arrays)
+    before = len(recording().launches)
+    out = function(*arrays)
+    if len(recording().launches) == before and not any(_share_memory(out, a) for a in arrays):
+        name = type(function.__self__).__name__ if hasattr(function, "__self__") else function.__name__
+        raise RuntimeError(f"{name} has no CUDA kernel of ours, so it cannot be captured into a graph: use --no-graph")
+    return out
+
+
+def _share_memory(a, b):
+    if isinstance(a, np.ndarray):
+        return np.may_share_memory(a, b)
+    return a.data.mem is b.data.mem
 
 
 def to_device(array, device):
     """The array itself where it is there already, else a copy on "cpu" or "gpu"."""
     if device_of(array) == device:
         return array
-    return to_numpy(array) if device == "cpu" else _cupy().asarray(array)
+    return to_numpy(array) if device == "cpu" else array_module("gpu").asarray(array)
 
 
 def to_numpy(array):
-    """The array on the CPU: itself if it is there already."""
-    return array if device_of(array) == "cpu" else array.get()
+    """The array on the CPU: itself if it is there already. Raises RuntimeError while a graph is recorded."""
+    if device_of(array) == "cpu":
+        return array
+    if recording():
+        raise RuntimeError("a copy from the GPU to the CPU cannot be captured into a graph: use --no-graph")
+    return array.get()
+
+
+def read_later(array):
+    """A function that waits for the array's numbers as of now and returns them as a NumPy array.
+
+    What is enqueued on the GPU in the meantime need not be waited for.
+    """
+    if device_of(array) == "cpu":
+        copy = array.copy()
+        return lambda: copy
+    return _cuda("graph").read_later(array)
+
+
+def capture(graph):
+    """A function of no arguments that makes the launches of a recorded Graph again: on the GPU as one CUDA graph."""
+    on_gpu = any(hasattr(kernel, "kept_argument") for kernel, _ in graph.launches)
+    return _cuda("graph").captured(graph) if on_gpu else graph.replay
+
+
+def synchronize(device):
+    """Waits until all that was enqueued on the device is done."""
+    if device == "gpu":
+        _cuda("loader").stream().synchronize()
+
+
+def describe(device):
+    """The device in words: the GPU's name."""
+    return "CPU" if device == "cpu" else f"GPU ({gpu_name()})"
+
+
+def gpu_name():
+    """What the GPU's maker calls it."""
+    return _cuda("loader").device().name
 
 
 def select_device(name):
@@ -70,7 +173,7 @@ def select_device(name):
         raise UserError(f"unknown device {name!r}; use cpu, gpu or auto")
     if name == "cpu":
         return "cpu"
-    missing = _why_no_gpu()
+    missing = why_no_gpu()
     if missing and name == "gpu":
         raise UserError(f"--device gpu: {missing}; or use --device cpu")
     return "cpu" if missing else "gpu"
@@ -93,20 +196,41 @@ def set_threads(count=None):
     numba.set_num_threads(count or available)
 
 
-@functools.cache
-def _cupy():
-    import cupy
+def set_precision(name, device):
+    """The precision in which convolutions and dense layers multiply on the GPU: one of PRECISIONS; sums are float32's.
 
-    return cupy
+    Raises UserError where the device cannot do it.
+    """
+    if device == "cpu":
+        if name != "float32":
+            raise UserError(f"--precision {name}: the CPU computes in float32; use --device gpu, or leave it out")
+        return
+    found = _cuda("loader").device()
+    if found.compute_capability < PRECISIONS[name]:
+        able = ", ".join(p for p, needed in PRECISIONS.items() if needed <= found.compute_capability)
+        raise UserError(f"--precision {name}: this GPU, {found.name}, cannot do that; it can do {able}")
+    _cuda("convolution").set_precision(name)
+
+
+def precision(device):
+    """The precision in use on the device."""
+    return "float32" if device == "cpu" else _cuda("convolution").precision()
+
+
+def _cuda(name):
+    """A module of kernels/cuda."""
+    return importlib.import_module(f"minigan.kernels.cuda.{name}")
+
+
+def why_no_gpu():
+    """None where a GPU can be used, else what is missing and how to get it."""
+    return None if _cuda("emulation").module() else _why_no_gpu()
 
 
 @functools.cache
 def _why_no_gpu():
-    """None where a GPU can be used, else what is missing and how to get it."""
-    if importlib.util.find_spec("minigan.kernels.cuda") is None:
-        return "this version of minigan has no CUDA kernels yet"
     try:
-        cupy = _cupy()
+        import cupy
     except ImportError:
         return "CuPy is not installed; in minigan's folder: pip install -e '.[gpu]' (gpu12 for CUDA 12)"
     try:

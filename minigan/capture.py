@@ -1,11 +1,9 @@
-"""Captured functions: run by the engine once, then replayed as the list of kernel launches they made.
+"""Captured functions: run by the engine once, then replayed as the kernel launches they made.
 
-A training step does the same to the same memory every time; only the numbers change. So the
-engine, which decides what to launch, is needed once. On small batches, where Python takes as long as
-the arithmetic, that doubles the speed. It is the CPU's version of a captured CUDA graph.
+A training step does the same to the same memory every time; only the numbers change. So the engine, which
+decides what to launch, is needed once. On the CPU the launches are made again one by one, on a GPU they become
+one CUDA graph. On small batches, where Python takes as long as the arithmetic or longer, that is most of the speed.
 """
-
-import numpy as np
 
 from minigan import backend, kernels
 from minigan.kernels.launch import record
@@ -13,7 +11,7 @@ from minigan.tensor import Tensor, is_checking
 
 
 class Captured:
-    """A function of tensors that is recorded at its first call for each set of input shapes, then replayed.
+    """A function of tensors that is recorded at its first call for each set of inputs' shapes, then replayed.
 
     The function's launches must be the same at every call: it may not decide anything by looking at
     numbers, and what it does beside launching kernels (and NumPy functions through ops) happens once.
@@ -22,21 +20,21 @@ class Captured:
 
     def __init__(self, function):
         self.function = function
-        self._recorded = {}  # (shapes, threads) -> (input arrays, output arrays, Graph)
+        self._recorded = {}  # (kinds of inputs, threads) -> (input arrays, output arrays, Graph, its replay)
 
     def __call__(self, *inputs):
         """The function's outputs, a tuple of tensors without history."""
         if kernels.replaced() or is_checking():
             return tuple(t.detach() for t in self.function(*inputs))
-        key = tuple(t.shape for t in inputs), backend.thread_count()
+        key = tuple((t.shape, t.dtype, t.device) for t in inputs), backend.thread_count()
         if key in self._recorded:
-            arrays, outputs, graph = self._recorded[key]
+            arrays, outputs, _, replay = self._recorded[key]
             for array, t in zip(arrays, inputs):
-                np.copyto(array, t.data)
-            graph.replay()
+                backend.copy_into(array, t.data)
+            replay()
         else:
             arrays = [t.data.copy() for t in inputs]
             with record() as graph:
                 outputs = [t.data for t in self.function(*map(Tensor, arrays))]
-            self._recorded[key] = arrays, outputs, graph
+            self._recorded[key] = arrays, outputs, graph, backend.capture(graph)
         return tuple(Tensor(array.copy()) for array in outputs)

@@ -10,6 +10,7 @@ import sys
 
 from minigan import backend, benchmark, data, peak_memory, recipes, workloads
 
+SECTIONS = ("steps", "generator", "kernels", "threads", "batches")
 STEP_BATCHES = {"chaudhary2024": (4, 128), "jeganathan2025": (100,)}  # the papers', and one that is large
 GENERATOR_BATCH = 256
 BATCH_SIZES = tuple(2**n for n in range(10))
@@ -124,10 +125,10 @@ class Contest:
     def _kernel(self, what, call):
         functions = {OURS: call}
         if self.against_torch:
-            from minigan import torch_peer
+            from minigan import torch_kernels
 
-            if call.kernel in torch_peer.KERNELS:
-                make = functools.partial(torch_peer.make_kernel, call.kernel, call.arguments)
+            if call.kernel in torch_kernels.KERNELS:
+                make = functools.partial(torch_kernels.make_kernel, call.kernel, call.arguments)
                 _, functions["PyTorch"] = _faster_layout(make, 1, KERNEL_TURN_SECONDS)
         row, *theirs = self._race(what, functions, call.flops / 1e9, None, KERNEL_TURN_SECONDS)
         row.update(name=str(call), calls=call.count, algorithm=call.algorithm)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import random
+from minigan import backend, random
 from minigan.errors import UserError
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
@@ -131,25 +131,54 @@ class Batches:
     has no variance to normalise by).
     """
 
-    def __init__(self, images, batch_size, seed):
+    def __init__(self, images, batch_size, seed, device="cpu"):
         if not SMALLEST_BATCH <= batch_size <= len(images):
             raise UserError(
                 f"--batch-size {batch_size}: must be from {SMALLEST_BATCH} to the number of images, {len(images)}"
             )
-        self.images, self.batch_size = images, batch_size
+        self.batch_size, self.device = batch_size, device
         whole, rest = divmod(len(images), batch_size)
         self.per_epoch = whole + (rest >= SMALLEST_BATCH)
-        self._order = random.Generator(seed, random.ORDER)
-        self._shuffled = (None, None)  # (epoch, its order)
+        self._random = random.Generator(seed, random.ORDER)
+        # All on the device, so that a batch is gathered there: the images, their order in this epoch, and how many
+        # of them have been taken.
+        self._images = backend.to_device(images, device)
+        self._order = backend.zeros_on(device, (len(images),), np.int64)
+        self._position = backend.zeros_on(device, (1,), np.int64)
+        self._epoch, self._next = None, None
+
+    def size(self, step):
+        """The number of images in the batch of a step (from 0)."""
+        return min(self.batch_size, len(self._images) - step % self.per_epoch * self.batch_size)
+
+    def seek(self, step):
+        """Makes the batch of a step the next one to be taken."""
+        if step == self._next:
+            return
+        epoch, position = divmod(step, self.per_epoch)
+        if self._epoch != epoch:
+            self._random.draw = self._epoch = epoch
+            self._order[...] = backend.to_device(self._random.permutation(len(self._images)), self.device)
+        self._position[...] = position * self.batch_size
+        self._next = step
+
+    def take(self, size):
+        """The next batch, of so many images: float32 (N, 1, 28, 28) with pixels (x - 127.5) / 127.5 in [-1, 1]."""
+        out = backend.empty_on(self.device, (size, 1, *self._images.shape[1:]))
+        return backend.kernels(out).gather_images(self._images, self._order, self._position, out)
+
+    def took(self):
+        """Says that the batch sought has been taken, by `take` or by a replayed launch of it."""
+        self._next += 1
+        if self._next % self.per_epoch == 0:
+            self._next = None  # another epoch has another order
 
     def batch(self, step):
-        """The batch of a step (from 0): float32 (N, 1, 28, 28) with pixels (x - 127.5) / 127.5 in [-1, 1]."""
-        epoch, position = divmod(step, self.per_epoch)
-        if self._shuffled[0] != epoch:
-            self._order.draw = epoch
-            self._shuffled = (epoch, self._order.permutation(len(self.images)))
-        chosen = self._shuffled[1][position * self.batch_size : (position + 1) * self.batch_size]
-        return to_signed(self.images[chosen])[:, None]  # (N, 1, 28, 28)
+        """The batch of a step."""
+        self.seek(step)
+        taken = self.take(self.size(step))
+        self.took()
+        return taken
 
 
 def to_signed(images):

@@ -66,7 +66,7 @@ class BatchNorm(FusedOp):
             )  # fmt: skip
         for total in (grad_weight, grad_bias):
             for other in total[1:]:
-                backend.launch(np.add, total[0], other, total[0])
+                backend.elementwise_into(total[0], np.add, total[0], other)
         return grad_x.reshape(x.shape), grad_weight[0], grad_bias[0]
 
     def reference(self, x, weight, bias):
@@ -223,7 +223,7 @@ def batch_norm(x, running_mean, running_var, batches, weight, bias, training, mo
     check_floats("batch_norm", x.dtype, weight.dtype, running_mean.dtype)
     if not training:
         along = (1, -1) + (1,) * (x.ndim - 2)
-        inverse_std = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
+        inverse_std = 1 / (Tensor(running_var) + eps).sqrt()
         scale = weight * inverse_std  # (C,)
         shift = bias - scale * running_mean  # (C,)
         if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad or bias.requires_grad)):

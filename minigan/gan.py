@@ -11,7 +11,7 @@ import numpy as np
 
 from minigan.functions import batches_in_one
 from minigan.nn import Module
-from minigan.optim import Optimizer
+from minigan.optim import LossScale, Optimizer
 from minigan.tensor import Tensor, concatenate, grad, no_grad
 
 
@@ -25,6 +25,20 @@ class Players:
     optimizer_d: Optimizer
     criterion: Module
     loss: str = "nonsaturating"  # or "minimax"
+    scale_g: LossScale | None = None  # for gradients in 16 bits
+    scale_d: LossScale | None = None
+
+    def gradients(self, loss, parameters, scale):
+        """Those of the loss, or of the loss times its scale."""
+        return grad(loss, parameters, Tensor(scale.scale.reshape(loss.shape)) if scale else None)
+
+    def update_d(self, grads):
+        """Moves D along its gradients."""
+        self.scale_d.step(self.optimizer_d, grads) if self.scale_d else self.optimizer_d.step(grads)
+
+    def update_g(self, grads):
+        """Moves G along its gradients."""
+        self.scale_g.step(self.optimizer_g, grads) if self.scale_g else self.optimizer_g.step(grads)
 
 
 @dataclass
@@ -66,9 +80,9 @@ def alternating_step(players, real, latents):
                 fake = p.generator(z)
         d_real, d_fake = _see_both(p.discriminator, real, fake.detach())
         loss_d = discriminator_loss(p.criterion, d_real, d_fake)
-        p.optimizer_d.step(grad(loss_d, d_params))
+        p.update_d(p.gradients(loss_d, d_params, p.scale_d))
     loss_g = generator_loss(p.criterion, p.discriminator(fake), p.loss)
-    p.optimizer_g.step(grad(loss_g, g_params))
+    p.update_g(p.gradients(loss_g, g_params, p.scale_g))
     return Outcome(loss_d, loss_g, d_real, d_fake)
 
 
@@ -83,14 +97,14 @@ def simultaneous_step(players, real, latents):
         with no_grad():
             fake = p.generator(z)
         extra = discriminator_loss(p.criterion, p.discriminator(real), p.discriminator(fake))
-        p.optimizer_d.step(grad(extra, d_params))
+        p.update_d(p.gradients(extra, d_params, p.scale_d))
     fake = p.generator(latents[-1])
     d_real, d_fake = p.discriminator(real), p.discriminator(fake)
     loss_g = generator_loss(p.criterion, d_fake, p.loss)
     loss_d = discriminator_loss(p.criterion, d_real, d_fake)
-    grads_g, grads_d = grad(loss_g, g_params), grad(loss_d, d_params)
-    p.optimizer_g.step(grads_g)
-    p.optimizer_d.step(grads_d)
+    grads_g, grads_d = p.gradients(loss_g, g_params, p.scale_g), p.gradients(loss_d, d_params, p.scale_d)
+    p.update_g(grads_g)
+    p.update_d(grads_d)
     return Outcome(loss_d, loss_g, d_real, d_fake)
 
 

@@ -116,7 +116,8 @@ def _outputs(function, points):
 
 def _weighted_sum(outputs, weights):
     """<y, u>, summed over all outputs."""
-    return sum(((y * u).sum() for y, u in zip(outputs, weights)), Tensor(outputs[0].data.dtype.type(0)))
+    first, *others = ((y * u).sum() for y, u in zip(outputs, weights))
+    return sum(others, first)
 
 
 def _copy(t):

@@ -35,11 +35,16 @@ class Optimizer:
         A parameter without a gradient is left as it is.
         """
         grads = [parameter.grad for parameter in self.params] if grads is None else grads
-        for position, (parameter, g) in enumerate(zip(self.params, grads, strict=True)):
-            if g is not None:
-                self._update(parameter.data, g.data, self.state.setdefault(position, {}))
+        given = [(p, parameter.data, g.data) for p, (parameter, g) in enumerate(zip(self.params, grads, strict=True))
+                 if g is not None]  # fmt: skip
+        if given:
+            positions, parameters, gradients = zip(*given)
+            if self.settings["weight_decay"]:
+                gradients = [_decayed(g, p, self.settings["weight_decay"]) for p, g in zip(parameters, gradients)]
+            states = [self.state.setdefault(position, {}) for position in positions]
+            self._update(parameters, [backend.contiguous(g) for g in gradients], states)
 
-    def _update(self, parameter, gradient, state):
+    def _update(self, parameters, gradients, states):
         raise NotImplementedError
 
     def state_dict(self):
@@ -63,9 +68,10 @@ class Optimizer:
                 if name == "step":
                     if not 0 < int(value) < 2**62:
                         raise ValueError(f"the state of parameter {position} has taken {value} steps")
-                    state[name] = np.array(int(value), np.int64)
+                    state[name] = backend.to_device(np.array(int(value), np.int64), backend.device_of(parameter))
                     continue
-                value = np.asarray(value).astype(parameter.dtype, order="C")
+                value = value if backend.device_of(value) == "gpu" else np.asarray(value)
+                value = value.astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
                     raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
                 state[name] = backend.to_device(value, backend.device_of(parameter))
@@ -82,19 +88,17 @@ class SGD(Optimizer):
     def __init__(self, params, lr=1e-3, momentum=0.0, weight_decay=0.0):
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
-    def _update(self, parameter, gradient, state):
-        if self.settings["weight_decay"]:
-            gradient = _decayed(gradient, parameter, self.settings["weight_decay"])
-        if self.settings["momentum"]:
-            if "momentum_buffer" not in state:  # v = momentum * 0 + g
-                state["momentum_buffer"] = backend.array_module(backend.device_of(parameter)).zeros_like(parameter)
-            velocity = state["momentum_buffer"]
-            backend.launch(np.multiply, velocity, parameter.dtype.type(self.settings["momentum"]), velocity)
-            backend.launch(np.add, velocity, gradient, velocity)
-            gradient = velocity
-        step = backend.empty(parameter.shape, parameter)
-        backend.launch(np.multiply, gradient, parameter.dtype.type(self.settings["lr"]), step)
-        backend.launch(np.subtract, parameter, step, parameter)
+    def _update(self, parameters, gradients, states):
+        lr, momentum = self.settings["lr"], self.settings["momentum"]
+        for parameter, gradient, state in zip(parameters, gradients, states):
+            if momentum:
+                if "momentum_buffer" not in state:  # v = momentum * 0 + g
+                    state["momentum_buffer"] = _zeros_like(parameter)
+                velocity = state["momentum_buffer"]
+                backend.elementwise_into(velocity, np.multiply, velocity, momentum)
+                gradient = backend.elementwise_into(velocity, np.add, velocity, gradient)
+            step = backend.elementwise_into(backend.empty(parameter.shape, parameter), np.multiply, gradient, lr)
+            backend.elementwise_into(parameter, np.subtract, parameter, step)
 
 
 class Adam(Optimizer):
@@ -105,27 +109,65 @@ class Adam(Optimizer):
     """
 
     state_names = ("step", "exp_avg", "exp_avg_sq")
+    scaling = ()  # the arrays of a LossScale, while it steps
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, epsilon_hat=False):
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, epsilon_hat=epsilon_hat)
 
-    def _update(self, parameter, gradient, state):
-        if not state:
-            xp = backend.array_module(backend.device_of(parameter))
-            state.update(
-                step=xp.zeros((), np.int64), exp_avg=xp.zeros_like(parameter), exp_avg_sq=xp.zeros_like(parameter)
-            )
-        if self.settings["weight_decay"]:
-            gradient = _decayed(gradient, parameter, self.settings["weight_decay"])
-        backend.kernels(parameter).adam(
-            parameter, backend.contiguous(gradient), state["exp_avg"], state["exp_avg_sq"], state["step"],
+    def _update(self, parameters, gradients, states):
+        for parameter, state in zip(parameters, states):
+            if not state:
+                step = backend.zeros_on(backend.device_of(parameter), (), np.int64)
+                state.update(step=step, exp_avg=_zeros_like(parameter), exp_avg_sq=_zeros_like(parameter))
+        backend.kernels(parameters[0]).adam(
+            parameters, gradients, *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")),
             self.settings["lr"], *self.settings["betas"], self.settings["eps"], self.settings["epsilon_hat"],
+            *self.scaling,
         )  # fmt: skip
+
+
+class LossScale:
+    """What a loss is multiplied by, so that its gradients fit 16-bit numbers: Micikevicius et al. (2018), section 3.2.
+
+    Kept on the device. It is halved, and the step left out, when a gradient overflows, and doubled after
+    GROWTH_INTERVAL steps without. Changing it changes no result but for rounding: `step` divides by it again.
+    """
+
+    FIRST, GROWTH_INTERVAL = 2.0**16, 2000
+
+    def __init__(self, device):
+        self.scale = backend.fill(backend.zeros_on(device, (1,), np.float32), self.FIRST)
+        self.overflow = backend.zeros_on(device, (1,), np.int32)
+        self.good_steps = backend.zeros_on(device, (1,), np.int64)
+
+    def step(self, optimizer, grads):
+        """A step of an Adam along gradients of the scaled loss, unless one has overflowed."""
+        kernels = backend.kernels(self.scale)
+        kernels.check_overflow([g.data for g in grads], self.overflow)
+        optimizer.scaling = self.scale, self.overflow
+        try:
+            optimizer.step(grads)
+        finally:
+            optimizer.scaling = ()
+        kernels.update_scale(self.scale, self.overflow, self.good_steps, self.GROWTH_INTERVAL)
+
+    def state_dict(self):
+        """{"scale": a number, "good_steps": a number}."""
+        return {"scale": float(self.scale[0]), "good_steps": int(self.good_steps[0])}
+
+    def load_state_dict(self, state):
+        """Goes on from a state. Raises ValueError for an impossible one."""
+        scale, good_steps = float(state["scale"]), int(state["good_steps"])
+        if not 0 < scale < 2.0**127 or not 0 <= good_steps <= self.GROWTH_INTERVAL:
+            raise ValueError(f"a loss scale of {scale} after {good_steps} steps")
+        self.scale[...], self.good_steps[...] = scale, good_steps
+
+
+def _zeros_like(array):
+    return backend.zeros_on(backend.device_of(array), array.shape, array.dtype)
 
 
 def _decayed(gradient, parameter, weight_decay):
     """gradient + weight_decay * parameter, the gradient of the loss with an L2 penalty."""
-    out = backend.empty(parameter.shape, parameter)
-    backend.launch(np.multiply, parameter, parameter.dtype.type(weight_decay), out)
-    backend.launch(np.add, out, gradient, out)
-    return out
+    out = backend.elementwise_into(backend.empty(parameter.shape, parameter), np.multiply, parameter, weight_decay)
+    return backend.elementwise_into(out, np.add, out, gradient)

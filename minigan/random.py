@@ -8,7 +8,6 @@ one integer: how many draws it has made.
 import numpy as np
 
 from minigan import backend, kernels
-from minigan.kernels import pool
 
 # What a generator's numbers are for. The values are part of every checkpoint: add, never renumber.
 DEFAULT, WEIGHTS_G, WEIGHTS_D, NOISE, DROPOUT, ORDER, FIXED_LATENTS, SAMPLES = range(8)
@@ -35,7 +34,7 @@ class Generator:
     @property
     def draw(self):
         """The number of draws made, an int."""
-        return int(self._draws)
+        return int(backend.to_numpy(self._draws))
 
     @draw.setter
     def draw(self, count):
@@ -43,6 +42,8 @@ class Generator:
 
     def draws_on(self, device):
         """The count as an array on the device, for a kernel that draws and counts by itself."""
+        if backend.device_of(self._draws) != device:
+            self._draws = backend.to_device(self._draws, device)
         return self._draws
 
     def normal(self, shape, dtype=np.float32, device="cpu"):
@@ -59,21 +60,15 @@ class Generator:
         Sorts 64-bit random keys: ties, which alone could bias the order, have probability count^2 / 2^65.
         """
         bits = kernels.for_device("cpu").random_bits(
-            self.seed, self.purpose, self._next_draw(), np.empty(2 * count, np.uint32)
+            self.seed, self.purpose, self.draws_on("cpu"), np.empty(2 * count, np.uint32)
         )
         return np.argsort(bits.view(np.uint64), kind="stable")
 
     def _fill(self, kernel, shape, dtype, device):
-        if device == "cpu":
-            out = pool.empty(shape, dtype)
-        else:
-            out = backend.array_module(device).empty(shape, dtype)
-        getattr(kernels.for_device(device), kernel)(self.seed, self.purpose, self._next_draw(), out.reshape(-1))
+        out = backend.empty_on(device, shape, dtype)
+        fill = getattr(kernels.for_device(device), kernel)
+        fill(self.seed, self.purpose, self.draws_on(device), out.reshape(-1))
         return out
-
-    def _next_draw(self):
-        self.draw += 1
-        return self.draw - 1
 
 
 default_generator = Generator()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import __version__, backend, checkpoint, plots
+from minigan import __version__, checkpoint, plots
 from minigan.errors import UserError
 
 METRICS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
@@ -43,7 +43,7 @@ class RunFolder:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             checkpoint.save(self.checkpoint, run.state())
-            self._write_config(run.settings)
+            self._write_config(run)
             self._rows = open(self.metrics, "w", newline="")
         except OSError as error:
             raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
@@ -59,7 +59,7 @@ class RunFolder:
             kept = self._rows_up_to(run.step)
             self.samples.mkdir(exist_ok=True)
             checkpoint.write_atomically(self.metrics, ("\n".join([",".join(METRICS), *kept]) + "\n").encode())
-            self._write_config(run.settings)
+            self._write_config(run)
             self._rows = open(self.metrics, "a", newline="")
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
@@ -79,8 +79,8 @@ class RunFolder:
             raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
         return rows
 
-    def _write_config(self, settings):
-        config = {**asdict(settings), "environment": environment()}
+    def _write_config(self, run):
+        config = {**asdict(run.settings), "environment": {**environment(), **run.environment()}}
         checkpoint.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
 
     def write_row(self, row):
@@ -143,5 +143,4 @@ def environment():
         "numpy": np.__version__,
         "numba": numba.__version__,
         "machine": platform.machine(),
-        "threads": backend.thread_count(),
     }

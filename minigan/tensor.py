@@ -272,7 +272,7 @@ class Tensor:
 
     def item(self):
         """The one element, as a Python number."""
-        return self.data.item()
+        return backend.to_numpy(self.data).item()
 
     def to(self, target):
         """On another device ("cpu", "gpu") or of another dtype; the gradient flows back through."""
@@ -351,7 +351,7 @@ class Tensor:
 
     def _compare(self, ufunc, other):
         other = other.data if isinstance(other, Tensor) else other
-        return backend.computed(ufunc, [self.data, other]) if backend.recording() else ufunc(self.data, other)
+        return backend.computed(ufunc, [self.data, other])
 
     def _alike(self, other):
         """The other operand as a tensor; a plain number takes this tensor's dtype and device."""
@@ -393,7 +393,7 @@ class Tensor:
 
     def abs(self):
         """The absolute value; its gradient at 0 is 0."""
-        return self * backend.array_module(self.device).sign(self.data)
+        return self * backend.computed(np.sign, [self.data])
 
     def clamp(self, min=None, max=None):
         """Each element held between min and max; the gradient is 0 where it is held."""
@@ -506,7 +506,7 @@ class Tensor:
         return self.shape[0]
 
     def __bool__(self):
-        return bool(self.data)
+        return bool(self.numpy())
 
     def __float__(self):
         return float(self.item())
@@ -568,51 +568,55 @@ def concatenate(tensors, dim=0):
 # The primitive ops. np.exp and its like reach CuPy arrays by NumPy's dispatch.
 
 
-class Add(Op):
+class Elementwise(Op):
+    """A function of each element that NumPy has, `ufunc`."""
+
+    ufunc = None
+
+    def forward(self, *arrays):
+        return backend.elementwise(self.ufunc, *arrays)
+
+
+class Add(Elementwise):
     """a + b."""
 
-    def forward(self, a, b):
-        return a + b
+    ufunc = np.add
 
     def vjp(self, needs, g, out, a, b):
         return g, g
 
 
-class Sub(Op):
+class Sub(Elementwise):
     """a - b."""
 
-    def forward(self, a, b):
-        return a - b
+    ufunc = np.subtract
 
     def vjp(self, needs, g, out, a, b):
         return g, -g if needs[1] else None
 
 
-class Mul(Op):
+class Mul(Elementwise):
     """a * b."""
 
-    def forward(self, a, b):
-        return a * b
+    ufunc = np.multiply
 
     def vjp(self, needs, g, out, a, b):
         return g * b if needs[0] else None, g * a if needs[1] else None
 
 
-class Div(Op):
+class Div(Elementwise):
     """a / b."""
 
-    def forward(self, a, b):
-        return a / b
+    ufunc = np.true_divide
 
     def vjp(self, needs, g, out, a, b):
         return g / b if needs[0] else None, -g * out / b if needs[1] else None
 
 
-class Neg(Op):
+class Neg(Elementwise):
     """-a."""
 
-    def forward(self, a):
-        return -a
+    ufunc = np.negative
 
     def vjp(self, needs, g, out, a):
         return (-g,)
@@ -633,31 +637,28 @@ class Pow(Op):
         return (g * self.n * a ** (self.n - 1),)
 
 
-class Exp(Op):
+class Exp(Elementwise):
     """e ** a."""
 
-    def forward(self, a):
-        return np.exp(a)
+    ufunc = np.exp
 
     def vjp(self, needs, g, out, a):
         return (g * out,)
 
 
-class Log(Op):
+class Log(Elementwise):
     """The natural logarithm of a."""
 
-    def forward(self, a):
-        return np.log(a)
+    ufunc = np.log
 
     def vjp(self, needs, g, out, a):
         return (g / a,)
 
 
-class Sqrt(Op):
+class Sqrt(Elementwise):
     """The square root of a."""
 
-    def forward(self, a):
-        return np.sqrt(a)
+    ufunc = np.sqrt
 
     def vjp(self, needs, g, out, a):
         return (g * 0.5 / out,)
@@ -790,7 +791,7 @@ class Reshape(Op):
         self.shape = shape
 
     def forward(self, a):
-        return a.reshape(self.shape)
+        return backend.contiguous(a).reshape(self.shape)
 
     def vjp(self, needs, g, out, a):
         return (g.reshape(a.shape),)
@@ -843,13 +844,14 @@ class PutItem(Op):
         self.index, self.shape = index, shape
 
     def forward(self, a):
-        xp = backend.array_module(backend.device_of(a))
-        out = xp.zeros(self.shape, a.dtype)
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         if any(hasattr(part, "__len__") for part in parts):
+            xp = backend.array_module(backend.device_of(a))
+            out = xp.zeros(self.shape, a.dtype)
             xp.add.at(out, self.index, a)  # an array of indices may name an element twice
-        else:
-            out[self.index] = a
+            return out
+        out = backend.fill(backend.empty(self.shape, a), 0)
+        backend.copy_into(out[(*parts, ...) if Ellipsis not in parts else parts], a)
         return out
 
     def vjp(self, needs, g, out, a):
@@ -863,7 +865,12 @@ class Concatenate(Op):
         self.dim, self.lengths = dim, lengths
 
     def forward(self, *arrays):
-        return np.concatenate(arrays, axis=self.dim)
+        shape = list(arrays[0].shape)
+        shape[self.dim] = sum(self.lengths)
+        out, before = backend.empty(tuple(shape), arrays[0]), (slice(None),) * self.dim
+        for array, stop, n in zip(arrays, itertools.accumulate(self.lengths), self.lengths):
+            backend.copy_into(out[(*before, slice(stop - n, stop))], array)
+        return out
 
     def vjp(self, needs, g, out, *inputs):
         stops = list(itertools.accumulate(self.lengths))

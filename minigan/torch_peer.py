@@ -1,9 +1,11 @@
-"""The recipes and their kernels in PyTorch, as fast as it runs them: what the benchmark and the tests compare with.
+"""The recipes in PyTorch, as fast as it runs them: what the benchmark and the tests compare with.
 
 Imported by `minigan.bench --against torch` and by tests; the library itself never needs PyTorch.
-The networks have the same state_dict keys as ours. PyTorch's convolutions pad alike on both sides;
+Its kernels one by one are in `torch_kernels.py`, CUDA graphs in `torch_gpu.py`. The networks have the same state_dict keys as ours. PyTorch's convolutions pad alike on both sides;
 the two Same classes do what Keras 'same' does for kernel 5, stride 2: 1 before and 2 after.
 """
+
+import contextlib
 
 import torch
 from torch import nn
@@ -96,168 +98,114 @@ def jeganathan2025():
 NETWORKS = {"chaudhary2024": chaudhary2024, "jeganathan2025": jeganathan2025}
 
 
-def make_step(name, batch_size, channels_last, threads, compiled=False):
-    """A function of no arguments that takes one training step of the recipe on random batches of MNIST.
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # the precisions that autocast computes in
 
-    torch.autograd.grad with named inputs prunes as ours does: the generator's step forms no weight
-    gradients of the discriminator. Adam is PyTorch's fused one. compiled: by torch.compile.
+
+def make_step(name, batch_size, channels_last, threads, compiled=False):
+    """A function of no arguments that takes one training step of the recipe on random batches of MNIST, on the CPU.
+
+    compiled: by torch.compile.
     """
     torch.set_num_threads(threads)
+    step = training_step(name, batch_size, channels_last, "default" if compiled else None)
+    return lambda: step().item()
+
+
+def training_step(name, batch_size, channels_last=False, compiled=None, device="cpu", precision="float32"):
+    """A function of no arguments that takes one training step and returns D's loss, a tensor it does not wait for.
+
+    torch.autograd.grad with named inputs prunes as ours does: the generator's step forms no weight
+    gradients of the discriminator. Adam is PyTorch's fused one. The images lie on the device, and batches
+    are drawn and gathered there.
+    compiled: None, or a mode of torch.compile for the networks. precision: "bf16" and "fp16" are autocast's, the
+    latter with its loss scaling; whether float32 may be TF32 is a setting of the whole process (see torch_gpu.py).
+    """
     recipe = recipes.RECIPES[name]
-    images = data.load_images("mnist", recipe.splits)
-    networks = generator, discriminator = _prepared(NETWORKS[name](), channels_last, compiled)
+    networks = generator, discriminator = _prepared(NETWORKS[name](), channels_last, compiled, device)
     betas, eps = recipe.adam["betas"], recipe.adam["eps"]
     optimizers = [
-        torch.optim.Adam(network.parameters(), lr, betas, eps, fused=True)
+        torch.optim.Adam(network.parameters(), lr, betas, eps, fused=True, capturable=device == "cuda")
         for network, lr in zip(networks, (recipe.lr_g, recipe.lr_d))
     ]
     parameters = [list(network.parameters()) for network in networks]
-    pixels = torch.from_numpy(images)[:, None]
+    pixels = torch.from_numpy(data.load_images("mnist", recipe.splits))[:, None].to(device)
     criterion = nn.BCEWithLogitsLoss() if recipe.returns_logits else nn.BCELoss()
     shape = (batch_size, 1) if recipe.returns_logits else (batch_size, 1, 1, 1)
-    ones, zeros = torch.ones(shape), torch.zeros(shape)
+    ones, zeros = torch.ones(shape, device=device), torch.zeros(shape, device=device)
+    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+
+    def loss(output, target):
+        return criterion(output.float(), target)  # BCELoss refuses half precision
 
     def update(player, loss, keep_graph=False):
-        grads = torch.autograd.grad(loss, parameters[player], retain_graph=keep_graph)
+        grads = torch.autograd.grad(scaler.scale(loss), parameters[player], retain_graph=keep_graph)
         for parameter, g in zip(parameters[player], grads):
-            parameter.grad = g
+            # The fused Adam wants both in one memory layout, which cuDNN does not promise.
+            parameter.grad = g if g.stride() == parameter.stride() else torch.empty_like(parameter).copy_(g)
 
     def step():
-        chosen = torch.randint(len(pixels), (batch_size,))
+        chosen = torch.randint(len(pixels), (batch_size,), device=device)
         real = (pixels[chosen].float() - 127.5) / 127.5
         if channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
-        fake = generator(torch.randn(batch_size, *recipe.latent_shape))
+        with _autocast(device, precision):
+            fake = generator(torch.randn(batch_size, *recipe.latent_shape, device=device))
+            d_real = discriminator(real)
+            d_fake = discriminator(fake if recipe.simultaneous else fake.detach())
+        loss_d = loss(d_real, ones) + loss(d_fake, zeros)
         if recipe.simultaneous:
-            d_fake = discriminator(fake)
-            loss_d = criterion(discriminator(real), ones) + criterion(d_fake, zeros)
-            update(0, criterion(d_fake, ones), keep_graph=True)
+            update(0, loss(d_fake, ones), keep_graph=True)
             update(1, loss_d)
-            optimizers[0].step()
-            optimizers[1].step()
+            scaler.step(optimizers[0])
+            scaler.step(optimizers[1])
         else:
-            loss_d = criterion(discriminator(real), ones) + criterion(discriminator(fake.detach()), zeros)
             update(1, loss_d)
-            optimizers[1].step()
-            update(0, criterion(discriminator(fake), ones))
-            optimizers[0].step()
-        return loss_d.item()
+            scaler.step(optimizers[1])
+            with _autocast(device, precision):
+                d_fake = discriminator(fake)
+            update(0, loss(d_fake, ones))
+            scaler.step(optimizers[0])
+        scaler.update()
+        return loss_d.detach()
 
     return step
 
 
 def make_generation(name, batch_size, channels_last, threads, compiled=False):
-    """A function of no arguments that draws a batch of images from the recipe's generator in eval mode."""
+    """A function of no arguments that draws a batch of images from the recipe's generator in eval mode, on the CPU."""
     torch.set_num_threads(threads)
-    (generator,) = _prepared([NETWORKS[name]()[0].eval()], channels_last, compiled)
-    latents = torch.randn(batch_size, *recipes.RECIPES[name].latent_shape)
+    return generation(name, batch_size, channels_last, "default" if compiled else None)
+
+
+def generation(name, batch_size, channels_last=False, compiled=None, device="cpu", precision="float32"):
+    """A function of no arguments that draws a batch of images in eval mode; arguments as for `training_step`."""
+    (generator,) = _prepared([NETWORKS[name]()[0].eval()], channels_last, compiled, device)
+    latents = torch.randn(batch_size, *recipes.RECIPES[name].latent_shape, device=device)
 
     def draw():
-        with torch.inference_mode():
+        with torch.inference_mode(), _autocast(device, precision):
             generator(latents)
 
     return draw
 
 
-def _prepared(networks, channels_last, compiled):
-    if channels_last:
-        for network in networks:
+def _autocast(device, precision):
+    return torch.autocast(device, HALF[precision]) if precision in HALF else contextlib.nullcontext()
+
+
+def _prepared(networks, channels_last, compiled, device):
+    for network in networks:
+        network.to(device)
+        if channels_last:
             network.to(memory_format=torch.channels_last)
-    if compiled:
-        torch._functorch.config.donated_buffer = False  # or one forward pass could not give both gradients
-        torch._dynamo.config.recompile_limit = 64  # both networks are Sequentials, one function for all their variants
-        return [torch.compile(network) for network in networks]
-    return networks
+    if not compiled:
+        return networks
+    from torch._dynamo import config as dynamo
+    from torch._functorch import config as autograd
+    from torch._inductor import config as inductor
 
-
-def make_kernel(kernel, arguments, channels_last):
-    """A function of no arguments that does in PyTorch what minigan's kernel, one of KERNELS, does to these arrays."""
-    function = KERNELS[kernel](*as_tensors(arguments, channels_last))
-
-    def call():
-        with torch.inference_mode():
-            function()
-
-    return call
-
-
-def as_tensors(arguments, channels_last):
-    """The arguments of a kernel of ours, arrays copied to tensors, images and weights in the memory layout asked for."""
-    tensors = [torch.from_numpy(a.copy()) if hasattr(a, "dtype") and a.ndim else a for a in arguments]
-    if not channels_last:
-        return tensors
-    is_image = [isinstance(t, torch.Tensor) and t.ndim == 4 for t in tensors]
-    return [t.contiguous(memory_format=torch.channels_last) if image else t for t, image in zip(tensors, is_image)]
-
-
-def _conv2d(x, weight, stride, padding, dilation, _out):
-    if x.shape[2:] == weight.shape[2:] == (1, 1):
-        return lambda: F.linear(x[:, :, 0, 0], weight[:, :, 0, 0])
-    if _is_even(padding):
-        return lambda: F.conv2d(x, weight, None, stride, padding[::2][::-1], dilation)
-    return lambda: F.conv2d(F.pad(x, padding), weight, None, stride, 0, dilation)
-
-
-def _conv_transpose2d(y, weight, stride, padding, dilation, out):
-    if y.shape[2:] == weight.shape[2:] == (1, 1):
-        return lambda: y[:, :, 0, 0] @ weight[:, :, 0, 0]
-    begin, size = padding[::2][::-1], out.shape[2:]
-    full = [
-        (y.shape[2 + a] - 1) * stride[a] - 2 * begin[a] + dilation[a] * (weight.shape[2 + a] - 1) + 1 for a in (0, 1)
-    ]
-    more = [max(0, n - m) for n, m in zip(size, full)]
-    if any(n < m for n, m in zip(size, full)):
-        return lambda: F.conv_transpose2d(y, weight, None, stride, begin, more, 1, dilation)[..., : size[0], : size[1]]
-    return lambda: F.conv_transpose2d(y, weight, None, stride, begin, more, 1, dilation)
-
-
-def _conv2d_weight(x, y, stride, padding, dilation, out):
-    if x.shape[2:] == out.shape[2:] == (1, 1):
-        return lambda: y[:, :, 0, 0].T @ x[:, :, 0, 0]
-    backward, even, only_weight = torch.ops.aten.convolution_backward, _is_even(padding), [False, True, False]
-    begin = padding[::2][::-1] if even else (0, 0)
-    return lambda: backward(
-        y, x if even else F.pad(x, padding), out, None, stride, begin, dilation, False, [0, 0], 1, only_weight
-    )
-
-
-def _is_even(padding):
-    return padding[0] == padding[1] and padding[2] == padding[3]
-
-
-def _batch_norm(x, weight, bias, eps, slope, _mean, _var, _out):
-    def normalise():
-        out = F.batch_norm(x, None, None, weight, bias, True, 0.1, eps)
-        return out if slope == 1 else F.leaky_relu_(out, slope)
-
-    return normalise
-
-
-def _batch_norm_backward(g, x, y, weight, eps, slope, mean, var, *_outs):
-    inverse_std = (var + eps).rsqrt()
-
-    def gradients():
-        inner = g if slope == 1 else torch.ops.aten.leaky_relu_backward(g, y, slope, True)
-        return torch.ops.aten.native_batch_norm_backward(
-            inner, x, weight, None, None, mean, inverse_std, True, eps, [True, True, True]
-        )
-
-    return gradients
-
-
-# For each kernel of ours, a function of its arguments that returns one of none, which computes the same.
-KERNELS = {
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
-    "conv2d_weight": _conv2d_weight,
-    "batch_norm": _batch_norm,
-    "batch_norm_backward": _batch_norm_backward,
-    "leaky_relu": lambda x, slope, _out: lambda: F.leaky_relu_(x, slope),
-    "leaky_relu_backward": lambda g, x, slope, _out: lambda: torch.ops.aten.leaky_relu_backward(g, x, slope, True),
-    "dropout": lambda x, p, *_: lambda: F.dropout(x, p),
-    "dropout_backward": lambda g, mask, _out: lambda: g * mask,
-    "tanh": lambda x, _out: lambda: torch.tanh(x),
-    "tanh_backward": lambda g, y, _out: lambda: torch.ops.aten.tanh_backward(g, y),
-    "sigmoid": lambda x, _out: lambda: torch.sigmoid(x),
-    "normal": lambda *arguments: lambda: torch.randn(arguments[-1].shape),
-}
+    inductor.layout_optimization = False  # it expects other strides than cuDNN's gradients have
+    autograd.donated_buffer = False  # or one forward pass could not give both gradients
+    dynamo.recompile_limit = 64  # both networks are Sequentials, one function for all their variants
+    # dynamic: or the second network, of other shapes, would be compiled for shapes of any size
+    return [torch.compile(network, mode=compiled, dynamic=False) for network in networks]

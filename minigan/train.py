@@ -75,6 +75,12 @@ def parser():
         help="how often to draw samples (default: the paper's)",
     )
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
+    p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of products on the GPU; sums, weights "
+                   "and everything else stay float32 (default: %(default)s; tf32 and bf16 need an A100 or newer)")  # fmt: skip
+    p.add_argument(
+        "--no-graph", dest="graph", action="store_false",
+        help="let Python launch every kernel of every step, instead of replaying the first step's launches",
+    )  # fmt: skip
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
 
@@ -84,6 +90,7 @@ def main(argv=None):
     arguments = parser().parse_args(argv)
     device = backend.select_device(arguments.device)
     backend.set_threads(arguments.threads)
+    backend.set_precision(arguments.precision, device)
     run, folder = _resume(arguments, device) if arguments.resume is not None else _start(arguments, device)
     if run.step >= run.last_step:
         if not folder.has_pictures():
@@ -97,8 +104,8 @@ def main(argv=None):
             if not arguments.quiet:
                 print(text)
 
-    threads = f", {count_of(backend.thread_count(), 'thread')}" if device == "cpu" else ""
-    say(f"{run.recipe.name} on the {device.upper()}{threads}: {run.last_step - run.step} steps of {run.settings.batch_size}"
+    how = f", {count_of(backend.thread_count(), 'thread')}" if device == "cpu" else f" in {backend.precision(device)}"
+    say(f"{run.recipe.name} on the {backend.describe(device)}{how}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
         stopped_by = training.train(run, folder, arguments.quiet)
@@ -136,7 +143,7 @@ def _start(arguments, device):
     settings = training.default_settings(recipe, **_chosen(arguments))
     for name in training.impossible_settings(settings):
         raise UserError(f"--{name.replace('_', '-')} {ascii(getattr(settings, name))} cannot be used")
-    run = training.Run(settings, device)
+    run = training.Run(settings, device, arguments.graph)
     folder = run_folder.RunFolder(arguments.out or f"runs/{recipe.name}")
     folder.create(run)
     return run, folder
@@ -174,10 +181,11 @@ def _resume(arguments, device):
             )
     if arguments.epochs and not arguments.steps:
         settings.steps = None
-    run = training.Run(settings, device)
+    run = training.Run(settings, device, arguments.graph)
     run.restore(state, path)
     before, now = (
-        f"{e.get('device')}, {count_of(e.get('threads'), 'thread')}" for e in (state["environment"], run.environment())
+        f"{e.get('device')}, {count_of(e.get('threads'), 'thread')}, {e.get('precision', 'float32')}"
+        for e in (state["environment"], run.environment())
     )
     if before != now and not arguments.quiet and run.step < run.last_step:
         print(f"minigan: the run was saved on {before} and goes on with {now}: its bits may differ", file=sys.stderr)

@@ -5,6 +5,7 @@ with the same bits as one that never stopped. Where the run writes is `run_folde
 """
 
 import contextlib
+import functools
 import hashlib
 import math
 import os
@@ -19,12 +20,14 @@ from tqdm import tqdm
 from minigan import backend, data, gan, random, recipes
 from minigan.capture import Captured
 from minigan.errors import UserError
-from minigan.optim import Adam
+from minigan.optim import Adam, LossScale
 from minigan.tensor import Tensor, no_grad
 
 LOSSES = ("nonsaturating", "minimax")
 SHOW_EVERY = 50  # steps between two looks at the losses
 SHOW_SECONDS = 2.0  # or this long, where steps are slow
+LOG_ROWS = 512  # of losses, kept on the device until they are read
+STRIDE = 128  # steps that a GPU is given at a time: some tens of milliseconds of work
 SAVE_SECONDS = 60.0  # a crash costs no more than this, whatever the recipe's checkpoints are
 
 
@@ -99,16 +102,17 @@ def _is_possible(name, value):
 class Run:
     """The state of a training run, from its first step or from a checkpoint."""
 
-    def __init__(self, settings, device="cpu"):
-        self.settings, self.device = settings, device
+    def __init__(self, settings, device="cpu", graph=True):
+        self.settings, self.device, self.graph = settings, device, graph
         self.recipe = recipe = recipes.RECIPES[settings.recipe]
         self.step, self.seconds = 0, 0.0
         images = data.load_images(settings.dataset, recipe.splits)
         self.dataset_hash = hashlib.sha256(images).hexdigest()
-        self.batches = data.Batches(images, settings.batch_size, settings.seed)
+        self.batches = data.Batches(images, settings.batch_size, settings.seed, device)
         self.noise = random.Generator(settings.seed, random.NOISE)
         self.dropout = random.Generator(settings.seed, random.DROPOUT)
         generator, discriminator = recipes.build(recipe, settings.seed, self.dropout)
+        scales = [LossScale(device) for _ in range(2)] if backend.precision(device) == "fp16" else (None, None)
         self.players = gan.Players(
             generator.to(device),
             discriminator.to(device),
@@ -116,10 +120,15 @@ class Run:
             Adam(discriminator.parameters(), lr=settings.lr_d, **recipe.adam),
             recipe.criterion,
             settings.loss,
+            *scales,
         )
-        self.play = Captured(self._play)
         fixed = random.Generator(settings.seed, random.FIXED_LATENTS)
         self.fixed_latents = fixed.normal((recipe.samples, *recipe.latent_shape))
+        self._plays = {}  # (batch size, updates of D) -> the captured step
+        self._log = backend.zeros_on(device, (LOG_ROWS, 4))
+        self._log_row = backend.zeros_on(device, (1,), np.int64)
+        self._rows_begun = 0  # rows that `play` has asked for
+        self._read_at = None  # when the last rows were read, while steps are under way
 
     @property
     def last_step(self):
@@ -135,24 +144,64 @@ class Run:
 
     def advance(self):
         """Takes one step; returns its row of metrics.csv, as numbers."""
-        start, epoch = time.perf_counter(), self.epoch
-        real = self.batches.batch(self.step)
-        only_early = self.settings.d_steps_epochs
-        d_steps = self.settings.d_steps if only_early is None or epoch <= only_early else 1
-        shape = (len(real), *self.recipe.latent_shape)
-        latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
-        losses_and_scores = self.play(Tensor(backend.to_device(real, self.device)), *latents)
-        self.step += 1
-        self.seconds += time.perf_counter() - start
-        return (self.step, epoch, *(t.item() for t in losses_and_scores), self.seconds)
+        (row,) = self.rows(self.begin(1))
+        return row
 
-    def _play(self, real, *latents):
-        """One step of the game: (loss of D, loss of G, mean probabilities that D gave real and generated images)."""
+    def begin(self, count):
+        """Begins `count` steps, at most STRIDE; on a GPU, without waiting for them. What it returns `rows` takes."""
+        if self._read_at is None:
+            self._read_at = time.perf_counter()
+        steps = [(self.step + n + 1, (self.step + n) // self.batches.per_epoch + 1) for n in range(count)]
+        first_row = self._rows_begun
+        self.play(count)
+        return steps, first_row, backend.read_later(self._log)
+
+    def rows(self, begun, last=True):
+        """The rows of metrics.csv of steps that `begin` began, as tuples of numbers; waits until they are done.
+
+        last: whether no others are under way. The seconds of steps done together are shared out evenly.
+        """
+        steps, first_row, read = begun
+        log = read()
+        now = time.perf_counter()
+        each = (now - self._read_at) / len(steps)
+        self._read_at = None if last else now
+        rows = []
+        for n, (step, epoch) in enumerate(steps):
+            self.seconds += each
+            rows.append((step, epoch, *map(float, log[(first_row + n) % LOG_ROWS]), self.seconds))
+        return rows
+
+    def play(self, count):
+        """Takes `count` steps; on a GPU they are only enqueued."""
+        for _ in range(count):
+            self.batches.seek(self.step)
+            only_early = self.settings.d_steps_epochs
+            d_steps = self.settings.d_steps if only_early is None or self.epoch <= only_early else 1
+            key = self.batches.size(self.step), d_steps
+            if key not in self._plays:
+                step = functools.partial(self._play, *key)
+                self._plays[key] = Captured(step) if self.graph else step
+            self._plays[key]()
+            self.batches.took()
+            self.step += 1
+            self._rows_begun += 1
+
+    def _play(self, batch_size, d_steps):
+        """One step of the game, from the next batch to the log of losses, all of it on the device.
+
+        Logs the loss of D, the loss of G, and the mean probabilities that D gave real and generated images.
+        """
+        real = Tensor(self.batches.take(batch_size))
+        shape = (batch_size, *self.recipe.latent_shape)
+        latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
         play = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
         outcome = play(self.players, real, latents)
         with no_grad():
             scores = (t.sigmoid() if self.recipe.returns_logits else t for t in (outcome.real, outcome.fake))
-            return outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores)
+            values = [t.data for t in (outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores))]
+        backend.kernels(self._log).write_row(values, self._log, self._log_row)
+        return ()
 
     def samples(self):
         """Images of the fixed latents: uint8 (samples, 28, 28), drawn in the mode the recipe says.
@@ -168,18 +217,29 @@ class Run:
         generator.train()
         return images
 
-    def wants_sample(self):
-        """Whether the step just taken is one after which samples are drawn."""
+    def wants_sample(self, step=None):
+        """Whether samples are drawn after the step; by default the one just taken."""
+        step = self.step if step is None else step
         every = self.settings.sample_every or self.recipe.sample_every_steps
         if every:
-            return self.step % every == 0
-        epoch, rest = divmod(self.step, self.batches.per_epoch)
+            return step % every == 0
+        epoch, rest = divmod(step, self.batches.per_epoch)
         return rest == 0 and (epoch == 1 or epoch % self.recipe.sample_every_epochs == 0)
 
-    def wants_checkpoint(self):
-        """Whether the step just taken is one after which the state is saved."""
-        by_epoch = self.step % (self.settings.checkpoint_every * self.batches.per_epoch) == 0
-        return by_epoch or bool(self.settings.checkpoint_steps and self.step % self.settings.checkpoint_steps == 0)
+    def wants_checkpoint(self, step=None):
+        """Whether the state is saved after the step; by default the one just taken."""
+        step = self.step if step is None else step
+        by_epoch = step % (self.settings.checkpoint_every * self.batches.per_epoch) == 0
+        return by_epoch or bool(self.settings.checkpoint_steps and step % self.settings.checkpoint_steps == 0)
+
+    def is_stop(self, step):
+        """Whether something is to be drawn or saved after the step."""
+        return step == self.last_step or self.wants_sample(step) or self.wants_checkpoint(step)
+
+    def stride(self):
+        """How many steps may be taken before something is to be drawn or saved: on the CPU at most one."""
+        most = STRIDE if self.device == "gpu" else 1
+        return next((n for n in range(1, most) if self.is_stop(self.step + n)), most)
 
     def state(self):
         """All that decides the steps to come, in plain containers and arrays."""
@@ -196,11 +256,14 @@ class Run:
             "optimizer_d": players.optimizer_d.state_dict(),
             "draws": {"noise": self.noise.draw, "dropout": self.dropout.draw},
             "environment": self.environment(),
+            "scales": [scale and scale.state_dict() for scale in (players.scale_g, players.scale_d)],
         }
 
     def environment(self):
         """What the bits of the steps to come depend on besides the state."""
-        return {"device": self.device, "threads": backend.thread_count()}
+        precision = backend.precision(self.device)
+        device = {"device": self.device, "threads": backend.thread_count(), "precision": precision}
+        return device if self.device == "cpu" else {**device, "gpu": backend.gpu_name()}
 
     def restore(self, state, path):
         """Takes over a checkpoint's state. Raises UserError where it is of another run or damaged."""
@@ -223,6 +286,9 @@ class Run:
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if not all(0 <= count < 2**60 for count in (self.step, self.noise.draw, self.dropout.draw)):
                 raise ValueError("an impossible count")
+            for scale, saved in zip((players.scale_g, players.scale_d), state.get("scales", (None, None)), strict=True):
+                if scale and saved:
+                    scale.load_state_dict(saved)
             dict(state["environment"])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
@@ -286,31 +352,43 @@ def train(run, folder, quiet=False):
     )  # fmt: skip
     first, started = run.step, time.monotonic()
     saved = shown = started
-    with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
-        while run.step < run.last_step and not stop.received:
-            row = run.advance()
+    begun = None  # steps that a GPU is at, whose rows are not written yet
+
+    def write(rows):
+        for row in rows:
             folder.write_row(row)
             if not (math.isfinite(row[2]) and math.isfinite(row[3])):
-                raise UserError(
-                    f"a loss is no number after step {run.step}: try lower learning rates, --lr-g and --lr-d"
-                )
-            if run.wants_sample() or run.step == run.last_step:
+                raise UserError(f"a loss is no number after step {row[0]}: try lower learning rates, --lr-g and --lr-d")
+        return rows[-1]
+
+    with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
+        while run.step < run.last_step and not stop.received:
+            before, begun = begun, run.begin(run.stride())
+            row = write(run.rows(before, last=False)) if before else None
+            overdue = time.monotonic() - saved > SAVE_SECONDS
+            if run.device == "cpu" or run.is_stop(run.step) or overdue or run.step == run.last_step:
+                row, begun = write(run.rows(begun)), None
+            if run.step == run.last_step or run.wants_sample():
                 folder.write_sample(run)
-            if run.wants_checkpoint() or run.step == run.last_step or time.monotonic() - saved > SAVE_SECONDS:
+            if begun is None and (run.wants_checkpoint() or run.step == run.last_step or overdue):
                 folder.save(run)
                 saved = time.monotonic()
                 if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
                     folder.write_pictures(run)
-            if run.step == first + 1:  # it may have compiled the kernels, which says nothing about the rest
-                started = time.monotonic()
+            if row is None:
+                continue
+            if bar.n == first:  # it may have compiled the kernels, which says nothing about the rest
+                started, timed_from = time.monotonic(), row[0]
                 bar.start_t = bar.last_print_t = time.time()
-            bar.update()
+            bar.update(row[0] - bar.n)
             slow = time.monotonic() - shown > SHOW_SECONDS
-            if run.step % SHOW_EVERY == 0 or run.step == run.last_step or slow:
+            if row[0] % SHOW_EVERY == 0 or run.step == run.last_step or slow:
                 shown = time.monotonic()
-                rate = (run.step - first) * run.settings.batch_size / max(time.monotonic() - started, 1e-3)
+                rate = (row[0] - timed_from) * run.settings.batch_size / max(time.monotonic() - started, 1e-3)
                 bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
         if run.step < run.last_step:
+            if begun:
+                write(run.rows(begun))
             folder.save(run)
             folder.write_pictures(run)
     folder.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigan import kernels, random, recipes, training
+from minigan import backend, kernels, random, recipes, training
 from minigan.tensor import Tensor, no_grad
 
 CONVOLUTIONS = {"conv2d": "C", "conv_transpose2d": "T", "conv2d_weight": "G"}
@@ -21,11 +21,12 @@ class KernelCall:
 
     kernel: str
     arguments: list
+    device: str = "cpu"
     count: int = 1
 
     def __call__(self):
         """Calls the kernel on the arrays of that step."""
-        getattr(kernels.for_device("cpu"), self.kernel)(*self.arguments)
+        getattr(kernels.for_device(self.device), self.kernel)(*self.arguments)
 
     @property
     def shapes(self):
@@ -44,6 +45,11 @@ class KernelCall:
         return 2 * math.prod(y) * math.prod(weight[1:])
 
     @property
+    def bytes(self):
+        """The bytes of all its arrays: what it reads and writes, if each once."""
+        return sum(a.nbytes for a in _arrays(self.arguments))
+
+    @property
     def algorithm(self):
         """The module of kernels/cpu that does it, for a convolution."""
         if self.kernel not in CONVOLUTIONS:
@@ -55,7 +61,7 @@ class KernelCall:
 
     def __str__(self):
         if self.kernel not in CONVOLUTIONS:
-            largest = max((a.shape for a in self.arguments if isinstance(a, np.ndarray)), key=math.prod)
+            largest = max((a.shape for a in _arrays(self.arguments)), key=math.prod)
             return f"{self.kernel} {_size(largest)}"
         x, weight, y = self.shapes
         if x[2:] == y[2:] == weight[2:] == (1, 1):
@@ -69,10 +75,20 @@ def training_step(name, batch_size):
     return training.Run(training.default_settings(recipe, batch_size=batch_size)).advance
 
 
-def generation(name, batch_size):
+def training_steps(name, batch_size, device, graph=True):
+    """A function of a number that takes so many training steps, captured in a graph or not; on a GPU it enqueues them."""
+    recipe = recipes.RECIPES[name]
+    run = training.Run(training.default_settings(recipe, batch_size=batch_size), device, graph)
+    run.step = run.batches.per_epoch - 1  # the shorter last batch is a graph of its own: captured now, not in the race
+    run.play(1)
+    return run.play
+
+
+def generation(name, batch_size, device="cpu"):
     """A function of no arguments that draws a batch of images from a recipe's generator in eval mode."""
-    generator = recipes.build(recipes.RECIPES[name], seed=0)[0].eval()
-    latents = Tensor(random.Generator().normal((batch_size, *recipes.RECIPES[name].latent_shape)))
+    generator = recipes.build(recipes.RECIPES[name], seed=0)[0].to(device).eval()
+    shape = (batch_size, *recipes.RECIPES[name].latent_shape)
+    latents = Tensor(random.Generator().normal(shape, device=device))
 
     def draw():
         with no_grad():
@@ -81,27 +97,53 @@ def generation(name, batch_size):
     return draw
 
 
-def kernel_calls(function):
-    """The KernelCalls that function() makes, those of equal shapes counted together."""
+def kernel_calls(function, device="cpu"):
+    """The KernelCalls that function() makes on the device, those of equal shapes counted together."""
     calls = {}
+    plain = {place: kernels.for_device(place) for place in {"cpu", device}}
 
     def wrapped(name):
-        kernel = getattr(kernels.for_device("cpu"), name)
-
         def write_down(*arguments):
-            key = name, *(a.shape if isinstance(a, np.ndarray) else a for a in arguments)
+            place = next(map(backend.device_of, _arrays(arguments)))
+            key = name, *map(_shape_or_value, arguments)
             if key in calls:
                 calls[key].count += 1
-            else:
-                calls[key] = KernelCall(name, [a.copy() if isinstance(a, np.ndarray) else a for a in arguments])
-            return kernel(*arguments)
+            elif place == device:
+                calls[key] = KernelCall(name, [_copied(a) for a in arguments], device)
+            return getattr(plain[place], name)(*arguments)
 
         return write_down
 
-    names = kernels.for_device("cpu").__all__
+    # A kernel of this device alone, which no other set defines, is not for `use`, nor for a comparison.
+    names = [name for name in plain[device].__all__ if hasattr(kernels.for_device("reference"), name)]
     with kernels.use(**{name: wrapped(name) for name in names}):
         function()
     return list(calls.values())
+
+
+def _is_array(value):
+    return hasattr(value, "shape") and not isinstance(value, np.generic)
+
+
+def _arrays(arguments):
+    """The arrays among the arguments, those in lists too."""
+    for a in arguments:
+        if _is_array(a):
+            yield a
+        elif isinstance(a, (list, tuple)):
+            yield from _arrays(a)
+
+
+def _shape_or_value(argument):
+    if isinstance(argument, (list, tuple)):
+        return tuple(map(_shape_or_value, argument))
+    return argument.shape if _is_array(argument) else argument
+
+
+def _copied(argument):
+    if isinstance(argument, (list, tuple)):
+        return type(argument)(map(_copied, argument))
+    return argument.copy() if _is_array(argument) else argument
 
 
 def _size(shape):

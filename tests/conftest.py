@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from small import make_recipes_small
 
 import minigan.kernels
 from minigan import data
@@ -46,6 +47,21 @@ def small_dataset(tmp_path_factory):
         write_idx(folder / f"{split}-images-idx3-ubyte", data.load_images("mnist", (split,))[:count])
         write_idx(folder / f"{split}-labels-idx1-ubyte", data.load_labels("mnist", (split,))[:count])
     return folder
+
+
+@pytest.fixture(scope="session")
+def few_images(tmp_path_factory):
+    """A folder with ten training and four test images: in batches of 4 an epoch is 4, 4, 2 or, of both, 4, 4, 4, 2."""
+    folder = tmp_path_factory.mktemp("few")
+    for split, count in (("train", 10), ("t10k", 4)):
+        write_idx(folder / f"{split}-images-idx3-ubyte", data.load_images("mnist", (split,))[:count])
+    return folder
+
+
+@pytest.fixture
+def small_recipes(monkeypatch):
+    """Inside the test both recipes have few channels."""
+    make_recipes_small(monkeypatch)
 
 
 def run_command(module, *arguments, cwd=None, timeout=120):

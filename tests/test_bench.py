@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import assert_refused, run_command
 
-from minigan import benchmark, contests, workloads
+from minigan import backend, bench, benchmark, contests, gpu_benchmark, gpu_contests, workloads
+from minigan.kernels.cuda import emulation
 
 CHAUDHARY = ["--recipe", "chaudhary2024", "--batch-size", 8, "--rounds", 1]
 
@@ -44,7 +45,7 @@ def test_every_kernel_against_torch():
 
 
 def test_pytorchs_kernels_compute_what_ours_do():
-    torch_peer = pytest.importorskip("minigan.torch_peer")
+    torch_kernels = pytest.importorskip("minigan.torch_kernels")
     calls = [
         call
         for recipe in contests.STEP_BATCHES
@@ -56,8 +57,8 @@ def test_pytorchs_kernels_compute_what_ours_do():
         call()
         out = call.arguments[5]
         for channels_last in (False, True):
-            tensors = torch_peer.as_tensors(call.arguments, channels_last)
-            found = torch_peer.KERNELS[call.kernel](*tensors)()
+            tensors = torch_kernels.as_tensors(call.arguments, channels_last)
+            found = torch_kernels.KERNELS[call.kernel](*tensors)()
             found = found[1] if isinstance(found, tuple) else found
             np.testing.assert_allclose(found.numpy().reshape(out.shape), out, atol=1e-3 * abs(out).max(), err_msg=call)
 
@@ -111,3 +112,103 @@ def test_competitors_take_turns():
     timings = benchmark.take_turns(steps, rounds=2)
     turns = [name for name, before in zip(calls, [None, *calls]) if name != before]
     assert turns[-4:] == list("abab") and [len(t.rounds) for t in timings] == [2, 2]
+
+
+@pytest.fixture
+def short_turns(monkeypatch):
+    """Turns of the GPU's benchmark that are short, and a small matrix product and copy."""
+    for name, value in {"MATRIX_SIZE": 64, "COPY_BYTES": 1 << 16, "TURN_SECONDS": 0.01, "CALLS": 2}.items():
+        monkeypatch.setattr(gpu_benchmark, name, value)
+    for name, value in {"KERNEL_TURN_SECONDS": 0.001, "KERNEL_TRIAL_TURNS": 1, "BATCH_SIZES": (2, 4)}.items():
+        monkeypatch.setattr(gpu_contests, name, value)
+
+
+@pytest.fixture
+def rehearsal(short_turns, monkeypatch):
+    """The GPU's benchmark on the CPU, minigan's part and PyTorch's, PyTorch's without graphs."""
+    select_device = backend.select_device
+    monkeypatch.setattr(backend, "select_device", lambda name: select_device("cpu"))
+    monkeypatch.setattr(backend, "set_precision", lambda name, device: None)
+    monkeypatch.setattr(gpu_contests.Contest.__init__, "__defaults__", ("cpu", "cpu"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "precision"),
+    [("chaudhary2024", "float32"), ("jeganathan2025", "tf32"), ("jeganathan2025", "bf16"), ("chaudhary2024", "fp16")],
+)
+def test_steps_on_a_gpu_against_torch_rehearsed(rehearsal, monkeypatch, capsys, recipe, precision):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "compile", lambda network, mode, dynamic: network)
+    only = ["--only", "steps", "--recipe", recipe, "--batch-size", "4", "--rounds", "2", "--json"]
+    assert bench.main(["--device", "gpu", "--against", "torch", "--precision", precision, *only]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["precision"] == precision and report["limits"]["copy bandwidth"]["value"] > 0
+    rows = report["sections"]["steps"]
+    names = [row["name"].split(", channels")[0] for row in rows]
+    assert names == [
+        "minigan", "minigan, --no-graph", "PyTorch", "PyTorch, CUDA graph", "PyTorch, torch.compile",
+        "PyTorch, torch.compile with CUDA graphs", "PyTorch, CUDA graph of torch.compile",
+    ]  # fmt: skip
+    for row in rows:
+        assert row["ms"] > 0 and row["tflops"] > 0 and row["share_of_peak"] > 0
+        assert ("ratio" in row) == (row["name"] != "minigan")
+
+
+def test_other_sections_of_a_gpu_against_torch_rehearsed(rehearsal, monkeypatch, capsys):
+    monkeypatch.setattr(pytest.importorskip("torch"), "compile", lambda network, mode, dynamic: network)
+    only = ["--only", "generator", "kernels", "batches", "--recipe", "chaudhary2024", "--rounds", "1"]
+    assert bench.main(["--device", "gpu", "--against", "torch", "--batch-size", "4", *only]) == 0
+    printed = capsys.readouterr().out
+    assert "failed" not in printed and "copy bandwidth" in printed and "of matrix rate" in printed
+
+
+def test_kernels_of_the_emulated_gpu(short_turns, capsys):
+    torch_gpu = pytest.importorskip("minigan.torch_gpu")
+    with emulation.active():
+        contest = gpu_contests.Contest(1, "float32", True, "gpu", "cpu")
+        (measure,) = gpu_contests.measurements(contest, "kernels", ["chaudhary2024"], 2)
+        rows = measure()
+        assert "emulated" in contest.machine() and torch_gpu.version() in contest.machine()
+    convolutions = [row for row in rows if row["name"][:2] in ("C ", "T ", "G ")]
+    assert len(convolutions) > 5 and not any("failure" in row for row in rows)
+    for row in convolutions:
+        assert row["difference"] < 1e-4 and row["tflops"] > 0 and row["torch_ms"] > 0
+
+
+def test_a_competitor_that_fails_is_reported_and_the_others_go_on(rehearsal, monkeypatch, capsys):
+    torch_gpu = pytest.importorskip("minigan.torch_gpu")
+    monkeypatch.setattr(torch_gpu.torch, "compile", lambda network, mode, dynamic: network)
+    training = torch_gpu.training
+
+    def failing(*arguments, graph=False, **options):
+        if graph:
+            raise RuntimeError("capture refused\nfor some reason")
+        return training(*arguments, **options)
+
+    monkeypatch.setattr(torch_gpu, "training", failing)
+    only = ["--only", "steps", "--recipe", "chaudhary2024", "--batch-size", "4", "--rounds", "1"]
+    assert bench.main(["--device", "gpu", "--against", "torch", *only]) == 0
+    out, told = capsys.readouterr()
+    assert "PyTorch, CUDA graph of torch.compile: failed (RuntimeError: capture refused)" in out
+    assert "PyTorch, torch.compile  " in out and "in failing" in told
+
+
+def test_competitors_that_fail_in_the_race_drop_out():
+    def failing(count):
+        turns.append(count)
+        if len(turns) > 4:
+            raise RuntimeError("tired")
+
+    turns = []
+    race = gpu_benchmark.Race("a race", 0.01, quiet=True)
+    race.enter("sound", lambda: gpu_benchmark.Competitor(lambda count: time.sleep(0.001 * count), lambda: None, 2))
+    assert race.enter("failing", lambda: gpu_benchmark.Competitor(failing, lambda: None))
+    (timing,) = race.run(3)
+    assert timing.name == "sound" and len(timing.rounds) == 3 and timing.median == pytest.approx(5e-4, rel=0.5)
+    assert race.failures == {"failing": "RuntimeError: tired"}
+
+
+def test_bad_arguments_for_a_device():
+    assert_refused(run_command("minigan.bench", "--precision", "tf32"), "--precision")
+    assert_refused(run_command("minigan.bench", "--device", "gpu", "--threads", "1"), "--threads")
+    assert_refused(run_command("minigan.bench", "--device", "gpu", "--only", "threads"), "threads", "steps")

@@ -6,6 +6,7 @@ import pytest
 from minigan import backend, kernels, recipes, training
 from minigan.capture import Captured
 from minigan.kernels import launch, pool
+from minigan.nn import BatchNorm1d
 from minigan.tensor import Tensor, detect_anomaly, where
 
 STEPS = 4
@@ -54,6 +55,25 @@ def test_a_captured_function_is_called_once_for_each_shape():
         np.testing.assert_array_equal(product.data, a * b + np.where(a > b, 1.0, a))
         np.testing.assert_array_equal(flat.data, a.reshape(-1))
     assert calls == [(3, 2), (5, 2)]
+
+
+def test_another_dtype_is_captured_anew():
+    captured = Captured(lambda a: (a.tanh(),))
+    for dtype in (np.float32, np.float64, np.float32):
+        x = np.linspace(-1, 1, 5).astype(dtype)
+        (found,) = captured(Tensor(x))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.data, Tensor(x).tanh().data)
+
+
+def test_an_absolute_value_and_running_statistics_are_computed_again():
+    norm = BatchNorm1d(2).eval()
+    captured = Captured(lambda a: (a.abs(), norm(a)))
+    for value in (1.0, -2.0, 3.0):
+        norm.running_mean[...] = norm.running_var[...] = abs(value)
+        x = Tensor(np.array([[value, -value]], np.float32))
+        for found, expected in zip(captured(x), captured.function(x), strict=True):
+            np.testing.assert_array_equal(found.data, expected.data)
 
 
 def test_outputs_of_one_call_outlive_the_next():

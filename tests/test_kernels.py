@@ -9,50 +9,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from triples import (
+    DTYPES, REAL, SAME, TOLERANCE, assert_adjoint, assert_triples_agree, convolution_of, convolutions, normals, operands,
+    triple, unwritten,
+)  # fmt: skip
 
-from minigan import kernels
-from minigan.kernels import cpu, pool, reference
+from minigan import data, kernels
+from minigan.kernels import cpu, launch, pool, reference
 from minigan.kernels.cpu import dense, direct, few_channels, im2col, naive, winograd
-
-DTYPES = [np.float32, np.float64]
-TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
 
 drawn = settings(max_examples=40, deadline=None)
 dtypes = st.sampled_from(DTYPES)
 
 
-def normals(shape, dtype, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
-
-
-def unwritten(shape, dtype):
-    return np.full(shape, np.nan, dtype)
-
-
 # --- the convolution triple
 
 
-@st.composite
-def convolutions(draw):
-    """(x shape, weight shape, y shape, stride, padding, dilation) that fit each other."""
-    batch, channels, filters = draw(st.integers(1, 9)), draw(st.integers(1, 5)), draw(st.integers(1, 20))
-    padding = draw(st.tuples(*[st.integers(0, 3)] * 4))  # (left, right, top, bottom)
-    kernel, stride, dilation, size, out = [], [], [], [], []
-    for before, after in (padding[2:], padding[:2]):
-        taps, step, spread = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-        span = spread * (taps - 1) + 1
-        length = draw(st.integers(max(1, span - before - after), max(1, span - before - after) + 12))
-        kernel.append(taps), stride.append(step), dilation.append(spread), size.append(length)
-        out.append((length + before + after - span) // step + 1)
-    shapes = (batch, channels, *size), (filters, channels, *kernel), (batch, filters, *out)
-    return *shapes, tuple(stride), padding, tuple(dilation)
-
-
-def convolution_of(x, w, y, stride, padding, dilation=1):
-    return x, w, y, (stride, stride), padding, (dilation, dilation)
-
-
-SAME = (1, 2, 1, 2)
 LARGE = {
     "several panels of columns": convolution_of((3, 2, 20, 21), (5, 2, 3, 3), (3, 5, 18, 19), 1, (0,) * 4),
     "more than 512 filters": convolution_of((2, 3, 5, 5), (1030, 3, 3, 3), (2, 1030, 3, 3), 1, (0,) * 4),
@@ -60,47 +32,12 @@ LARGE = {
     "more than 1024 pixels": convolution_of((2, 2, 36, 37), (3, 2, 3, 3), (2, 3, 36, 37), 1, (1,) * 4),
     "large scratch": convolution_of((2, 40, 40, 40), (3, 40, 5, 5), (2, 3, 20, 20), 2, SAME),
 }
-REAL = {
-    "chaudhary2024 g.0": convolution_of((4, 112, 4, 4), (100, 112, 4, 4), (4, 100, 1, 1), 1, (0,) * 4),
-    "chaudhary2024 g.3": convolution_of((4, 56, 8, 8), (112, 56, 4, 4), (4, 112, 4, 4), 2, (1,) * 4),
-    "chaudhary2024 g.6": convolution_of((4, 28, 14, 14), (56, 28, 4, 4), (4, 56, 8, 8), 2, (2,) * 4),
-    "chaudhary2024 g.9": convolution_of((4, 1, 28, 28), (28, 1, 4, 4), (4, 28, 14, 14), 2, (1,) * 4),
-    "chaudhary2024 d.8": convolution_of((4, 112, 4, 4), (1, 112, 4, 4), (4, 1, 1, 1), 1, (0,) * 4),
-    "jeganathan2025 g.0": convolution_of((100, 100, 1, 1), (12544, 100, 1, 1), (100, 12544, 1, 1), 1, (0,) * 4),
-    "jeganathan2025 g.4": convolution_of((100, 128, 7, 7), (256, 128, 5, 5), (100, 256, 7, 7), 1, (2,) * 4),
-    "jeganathan2025 g.7": convolution_of((100, 64, 14, 14), (128, 64, 5, 5), (100, 128, 7, 7), 2, SAME),
-    "jeganathan2025 g.10": convolution_of((100, 1, 28, 28), (64, 1, 5, 5), (100, 64, 14, 14), 2, SAME),
-    "jeganathan2025 d.7": convolution_of((100, 6272, 1, 1), (1, 6272, 1, 1), (100, 1, 1, 1), 1, (0,) * 4),
-}  # a discriminator's other convolutions have the shapes of its generator's, transposed
-
-
-def triple(kernel_set, x, w, y, *geometry):
-    """(C(x, w), T(y, w), G(x, y)) by a set of kernels."""
-    results = (
-        kernel_set.conv2d(x, w, *geometry, unwritten(y.shape, y.dtype)),
-        kernel_set.conv_transpose2d(y, w, *geometry, unwritten(x.shape, x.dtype)),
-        kernel_set.conv2d_weight(x, y, *geometry, unwritten(w.shape, w.dtype)),
-    )
-    assert all(result.dtype == x.dtype for result in results)
-    return results
-
-
-def operands(case, dtype):
-    return *(normals(shape, dtype, seed) for seed, shape in enumerate(case[:3])), *case[3:]
-
-
-def assert_triples_agree(case, dtype, kernel_set=cpu):
-    x, w, y, *geometry = operands(case, dtype)
-    expected = triple(reference, x, w, y, *geometry)
-    sums_of_sizes = triple(reference, abs(x), abs(w), abs(y), *geometry)  # what rounding errors are proportional to
-    for name, e, size, found in zip("CTG", expected, sums_of_sizes, triple(kernel_set, x, w, y, *geometry)):
-        assert (abs(found - e) <= TOLERANCE[dtype] * size).all(), name
 
 
 @drawn
 @given(convolutions(), dtypes)
 def test_convolutions_equal_their_definitions(case, dtype):
-    assert_triples_agree(case, dtype)
+    assert_triples_agree(case, dtype, cpu)
 
 
 @pytest.mark.parametrize("rung", [naive, im2col, direct], ids=lambda module: module.__name__.split(".")[-1])
@@ -113,16 +50,7 @@ def test_every_rung_of_the_ladder_equals_the_definition(rung, case, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", LARGE.values(), ids=LARGE)
 def test_convolutions_of_several_blocks_equal_their_definitions(case, dtype):
-    assert_triples_agree(case, dtype)
-
-
-def assert_adjoint(kernel_set, case, dtype):
-    """<C(x, w), y> = <x, T(y, w)> = <w, G(x, y)>, to TOLERANCE of the product of the norms."""
-    x, w, y, *geometry = operands(case, dtype)
-    pairs = list(zip(triple(kernel_set, x, w, y, *geometry), (y, x, w)))  # (C, y), (T, x), (G, w)
-    products = [np.vdot(a.astype(np.float64), b) for a, b in pairs]
-    size = max(np.linalg.norm(a) * np.linalg.norm(b) for a, b in pairs)
-    assert np.ptp(products) <= TOLERANCE[dtype] * size
+    assert_triples_agree(case, dtype, cpu)
 
 
 @drawn
@@ -208,7 +136,7 @@ def test_dense_convolutions_equal_their_definitions_for_any_number_of_threads(ca
     before = dense.get_num_threads
     dense.get_num_threads = lambda: threads
     try:
-        assert_triples_agree(case, np.float32)
+        assert_triples_agree(case, np.float32, cpu)
     finally:
         dense.get_num_threads = before
 
@@ -424,20 +352,80 @@ def test_dropout_equals_its_definition_and_counts_its_draw(size, dtype, p, draw)
 
 
 @drawn
-@given(SIZES, dtypes, st.sampled_from([(0.5, 0.999), (0.9, 0.999)]), st.sampled_from([1e-8, 1e-3]), st.booleans())
-def test_adam_equals_its_definition(size, dtype, betas, eps, epsilon_hat):
+@given(
+    st.lists(SIZES, min_size=1, max_size=3), dtypes, st.sampled_from([(0.5, 0.999), (0.9, 0.999)]),
+    st.sampled_from([1e-8, 1e-3]), st.booleans(), st.sampled_from([None, 1024.0]), st.sampled_from([None, 0, 1]),
+)  # fmt: skip
+def test_adam_equals_its_definition(lengths, dtype, betas, eps, epsilon_hat, scale, overflow):
     found, expected = (
-        [normals((size,), dtype, 9), np.zeros(size, dtype), np.zeros(size, dtype), np.zeros((), np.int64)]
+        [
+            [normals((length,), dtype, 9) for length in lengths],
+            *([np.zeros(length, dtype) for length in lengths] for _ in range(2)),
+            [np.array(step, np.int64) for step in range(len(lengths))],
+        ]
         for _ in range(2)
     )
+    scale_array = None if scale is None else np.array([scale], np.float32)
+    overflow_array = None if overflow is None else np.array([overflow], np.int32)
     for step in range(1, 4):
-        gradient = normals((size,), dtype, step)
-        for kernel_set, (parameter, *state) in ((cpu, found), (reference, expected)):
-            kernel_set.adam(parameter, gradient, *state, 0.01, *betas, eps, epsilon_hat)
-    assert found[-1] == expected[-1] == 3
-    for a, b in zip(found[:-1], expected[:-1]):
-        assert a.dtype == dtype
-        np.testing.assert_allclose(a, b, rtol=40 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+        gradients = [normals((length,), dtype, step) * dtype(scale or 1) for length in lengths]
+        for kernel_set, (parameters, *state) in ((cpu, found), (reference, expected)):
+            kernel_set.adam(parameters, gradients, *state, 0.01, *betas, eps, epsilon_hat, scale_array, overflow_array)
+    assert found[-1] == expected[-1] == [step + (0 if overflow else 3) for step in range(len(lengths))]
+    for arrays in zip(found[:-1], expected[:-1]):
+        for a, b in zip(*arrays):
+            assert a.dtype == dtype
+            np.testing.assert_allclose(a, b, rtol=40 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
+def test_the_scale_follows_the_overflows(kernel_set):
+    scale, overflow, good_steps = np.array([8], np.float32), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    history = []
+    for value in (1, 2, 3, np.nan, 4, np.inf, 5, -np.inf):
+        kernel_set.check_overflow([np.ones(5, np.float32), np.full((2, 3), value), np.ones(2)], overflow)
+        found = overflow.item()
+        kernel_set.update_scale(scale, overflow, good_steps, 3)
+        history.append((found, scale.item(), good_steps.item()))
+        assert overflow.item() == 0
+    assert history == [(0, 8, 1), (0, 8, 2), (0, 16, 0), (1, 8, 0), (0, 8, 1), (1, 4, 0), (0, 4, 1), (1, 2, 0)]
+
+
+# --- batches and logs
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
+def test_images_are_gathered_in_their_order_batch_by_batch(kernel_set):
+    images = np.random.default_rng(1).integers(0, 256, (10, 4, 3), np.uint8)
+    order, position = np.random.default_rng(2).permutation(10), np.array([1], np.int64)
+    for batch in range(3):
+        out = kernel_set.gather_images(images, order, position, unwritten((3, 1, 4, 3), np.float32))
+        expected = data.to_signed(images[order[1 + 3 * batch : 4 + 3 * batch]])
+        np.testing.assert_array_equal(out[:, 0], expected)
+    assert position == 10
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
+def test_rows_of_a_log_are_written_round_and_round(kernel_set):
+    log, row = unwritten((3, 2), np.float32), np.array([0], np.int64)
+    for step in range(5):
+        kernel_set.write_row([np.array(step, np.float32), np.array([-step], np.float32)], log, row)
+    assert log.tolist() == [[3, -3], [4, -4], [2, -2]] and row == 5
+
+
+def test_a_replay_counts_on():
+    draws, position, row = np.array(7, np.uint64), np.array([0], np.int64), np.array([0], np.int64)
+    images, order = np.arange(6, dtype=np.uint8).reshape(6, 1, 1), np.arange(6)
+    noise, batch, log = unwritten(9, np.float32), unwritten((2, 1, 1, 1), np.float32), unwritten((3, 1), np.float32)
+    with launch.record() as graph:
+        cpu.normal(1, 2, draws, noise)
+        cpu.gather_images(images, order, position, batch)
+        cpu.write_row([batch[0]], log, row)
+    graph.replay()
+    assert_same_bits([noise], [cpu.normal(1, 2, 8, np.empty_like(noise))])
+    graph.replay()
+    assert (draws, position, row) == (10, 6, 3)
+    np.testing.assert_array_equal(log[:, 0], data.to_signed(np.array([0, 2, 4])))
 
 
 # --- random numbers
@@ -472,6 +460,19 @@ def test_random_numbers_equal_their_definitions(seed, purpose, draw, size, dtype
     np.testing.assert_array_equal(found, reference.uniform(seed, purpose, draw, unwritten(size, dtype)))
     found = cpu.normal(seed, purpose, draw, unwritten(size, dtype))
     np.testing.assert_array_max_ulp(found, reference.normal(seed, purpose, draw, unwritten(size, dtype)), maxulp=8)
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
+@pytest.mark.parametrize("kernel", ["random_bits", "uniform", "normal"])
+@pytest.mark.parametrize("draw", [5, 2**40])
+def test_a_draw_that_lies_in_an_array_is_advanced(kernel_set, kernel, draw):
+    draws, dtype = np.array(draw, np.uint64), np.uint32 if kernel == "random_bits" else np.float32
+    for number in (draw, draw + 1):
+        found, expected = (
+            getattr(k, kernel)(3, 1, d, np.zeros(9, dtype)) for k, d in ((kernel_set, draws), (cpu, number))
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert draws == draw + 2
 
 
 @pytest.mark.parametrize("kernel", ["random_bits", "uniform", "normal"])
@@ -559,7 +560,7 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
     def all_kernels():
         x, g = normals((40_000,), np.float32, 0), normals((40_000,), np.float32, 1)
         adam = [x.copy(), g * 0, g * 0, np.zeros((), np.int64)]
-        cpu.adam(adam[0], g, *adam[1:], 0.01, 0.9, 0.999, 1e-8, False)
+        cpu.adam(*([a] for a in (adam[0], g, *adam[1:])), 0.01, 0.9, 0.999, 1e-8, False)
         mask = np.empty_like(x)
         dropped = cpu.dropout(x, 0.3, 5, 1, np.zeros((), np.uint64), mask, np.empty_like(x))
         dropped_back = cpu.dropout_backward(g, mask, np.empty_like(x))

@@ -14,6 +14,14 @@ SHORT = {
     "minigan.bench": ["--rounds", "1", "--batch-size", "4", "--only", "steps"],
 }
 
+# Runs `main` of a module on the emulated GPU: arguments are the module's name, and then its own.
+EMULATED = """
+import importlib, sys
+from minigan.kernels.cuda import emulation
+with emulation.active():
+    sys.exit(importlib.import_module(sys.argv[1]).main(sys.argv[2:]))
+"""
+
 
 def shown_commands():
     """The `python -m minigan...` commands in the README's code blocks, as (module, arguments)."""
@@ -35,8 +43,9 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
             short += ["--dataset", str(small_dataset), "--steps", str(number + 2)]  # more each time: a resume goes on
         if module == "minigan.bench" and "--against" in arguments:
             short += ["--help"]  # the comparison itself is test_bench's business
+        on_gpu = "gpu" in arguments and "--help" not in short
         process = subprocess.run(
-            [sys.executable, "-m", module, *arguments, *short],
+            [sys.executable, *(["-c", EMULATED, module] if on_gpu else ["-m", module]), *arguments, *short],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -45,9 +54,11 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
         assert process.returncode == 0, (module, arguments, process.stderr)
 
 
-def test_the_python_example_in_the_readme_runs():
-    (example,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
-    exec(compile(example, "README.md", "exec"), {})
+def test_the_python_examples_in_the_readme_run():
+    examples = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
+    assert len(examples) > 1
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
 
 
 def test_the_two_commands_of_a_fresh_machine_are_there():

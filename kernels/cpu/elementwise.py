@@ -1,4 +1,4 @@
-"""Activations, losses, dropout and Adam on the CPU: one pass over memory each; formulas as in `reference.py`.
+"""Activations, losses and dropout on the CPU: one pass over memory each; formulas as in `reference.py`.
 
 Arrays are C-contiguous, of any shape. Small ones are done by one thread before a second has woken up.
 """
@@ -10,30 +10,29 @@ from minigan.kernels.cpu.random import CHUNK_WORDS, chunk_of_words
 from minigan.kernels.launch import launch
 
 SERIAL = 1 << 14  # elements; below this one thread is faster
-ADAM_BLOCK = 1 << 12  # elements
 
 
 def leaky_relu(x, slope, out):
     """As `reference.leaky_relu`."""
-    _launch(_leaky_relu, x.size, x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
+    by_size(_leaky_relu, x.size, x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
     return out
 
 
 def leaky_relu_backward(g, x, slope, out):
     """As `reference.leaky_relu_backward`."""
-    _launch(_leaky_relu_backward, x.size, g.reshape(-1), x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
+    by_size(_leaky_relu_backward, x.size, g.reshape(-1), x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
     return out
 
 
 def sigmoid(x, out):
     """As `reference.sigmoid`."""
-    _launch(_sigmoid, x.size, x.reshape(-1), out.reshape(-1))
+    by_size(_sigmoid, x.size, x.reshape(-1), out.reshape(-1))
     return out
 
 
 def sigmoid_backward(g, y, out):
     """As `reference.sigmoid_backward`."""
-    _launch(_sigmoid_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
+    by_size(_sigmoid_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
     return out
 
 
@@ -45,37 +44,37 @@ def tanh(x, out):
 
 def tanh_backward(g, y, out):
     """As `reference.tanh_backward`."""
-    _launch(_tanh_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
+    by_size(_tanh_backward, y.size, g.reshape(-1), y.reshape(-1), out.reshape(-1))
     return out
 
 
 def bce(p, target, out):
     """As `reference.bce`."""
-    _launch(_bce, p.size, p.reshape(-1), target.reshape(-1), out.reshape(-1))
+    by_size(_bce, p.size, p.reshape(-1), target.reshape(-1), out.reshape(-1))
     return out
 
 
 def bce_backward(g, p, target, out):
     """As `reference.bce_backward`."""
-    _launch(_bce_backward, p.size, g.reshape(-1), p.reshape(-1), target.reshape(-1), out.reshape(-1))
+    by_size(_bce_backward, p.size, g.reshape(-1), p.reshape(-1), target.reshape(-1), out.reshape(-1))
     return out
 
 
 def bce_with_logits(z, target, out):
     """As `reference.bce_with_logits`."""
-    _launch(_bce_with_logits, z.size, z.reshape(-1), target.reshape(-1), out.reshape(-1))
+    by_size(_bce_with_logits, z.size, z.reshape(-1), target.reshape(-1), out.reshape(-1))
     return out
 
 
 def bce_with_logits_backward(g, z, target, out):
     """As `reference.bce_with_logits_backward`."""
-    _launch(_bce_with_logits_backward, z.size, g.reshape(-1), z.reshape(-1), target.reshape(-1), out.reshape(-1))
+    by_size(_bce_with_logits_backward, z.size, g.reshape(-1), z.reshape(-1), target.reshape(-1), out.reshape(-1))
     return out
 
 
 def dropout(x, p, seed, purpose, draw, mask, out):
     """As `reference.dropout`."""
-    _launch(
+    by_size(
         _dropout, x.size, x.reshape(-1), p, np.uint64(seed), np.uint64(purpose), draw.reshape(1),
         mask.reshape(-1), out.reshape(-1),
     )  # fmt: skip
@@ -85,16 +84,8 @@ def dropout(x, p, seed, purpose, draw, mask, out):
 
 def dropout_backward(g, mask, out):
     """As `reference.dropout_backward`."""
-    _launch(_dropout_backward, g.size, g.reshape(-1), mask.reshape(-1), out.reshape(-1))
+    by_size(_dropout_backward, g.size, g.reshape(-1), mask.reshape(-1), out.reshape(-1))
     return out
-
-
-def adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
-    """As `reference.adam`."""
-    _launch(
-        _adam, parameter.size, parameter.reshape(-1), gradient.reshape(-1), first.reshape(-1), second.reshape(-1),
-        step.reshape(1), float(lr), float(beta1), float(beta2), float(eps), bool(epsilon_hat),
-    )  # fmt: skip
 
 
 def mean(x, out):
@@ -103,12 +94,13 @@ def mean(x, out):
     return out
 
 
-def _launch(kernels, size, *arguments):
+def by_size(kernels, size, *arguments):
+    """Launches the first of two kernels where there is little to do, else the second."""
     one_thread, all_threads = kernels
     launch(one_thread if size < SERIAL else all_threads, *arguments)
 
 
-def _both(function):
+def both(function):
     """The function compiled for one thread and for all."""
     one, all_ = njit(cache=True, error_model="numpy"), njit(cache=True, error_model="numpy", parallel=True)
     return one(function), all_(function)
@@ -122,40 +114,40 @@ def _mean(x, out):
     out[0] = total / x.size
 
 
-@_both
+@both
 def _leaky_relu(x, slope, out):
     for i in prange(x.size):
         below = x[i] if slope or x[i] != x[i] else x.dtype.type(0)  # 0 * -inf would be NaN; a NaN must stay one
         out[i] = x[i] if x[i] > 0 else slope * below
 
 
-@_both
+@both
 def _leaky_relu_backward(g, x, slope, out):
     for i in prange(x.size):
         below = g[i] if slope else x.dtype.type(0)
         out[i] = g[i] if x[i] > 0 else slope * below
 
 
-@_both
+@both
 def _sigmoid(x, out):
     for i in prange(x.size):
         small = np.exp(-abs(x[i]))
         out[i] = (1 if x[i] >= 0 else small) / (1 + small)
 
 
-@_both
+@both
 def _sigmoid_backward(g, y, out):
     for i in prange(y.size):
         out[i] = g[i] * (y[i] * (1 - y[i]))
 
 
-@_both
+@both
 def _tanh_backward(g, y, out):
     for i in prange(y.size):
         out[i] = g[i] * (1 - y[i] * y[i])
 
 
-@_both
+@both
 def _bce(p, target, out):
     least = p.dtype.type(-100)
     for i in prange(p.size):
@@ -163,28 +155,28 @@ def _bce(p, target, out):
         out[i] = -(target[i] * log_p + (1 - target[i]) * log_rest)
 
 
-@_both
+@both
 def _bce_backward(g, p, target, out):
     least = p.dtype.type(1e-12)
     for i in prange(p.size):
         out[i] = g[i] * (p[i] - target[i]) / max(p[i] * (1 - p[i]), least)
 
 
-@_both
+@both
 def _bce_with_logits(z, target, out):
     for i in prange(z.size):
         positive = z[i] if z[i] > 0 or z[i] != z[i] else z.dtype.type(0)
         out[i] = positive - target[i] * z[i] + np.log1p(np.exp(-abs(z[i])))
 
 
-@_both
+@both
 def _bce_with_logits_backward(g, z, target, out):
     for i in prange(z.size):
         small = np.exp(-abs(z[i]))
         out[i] = g[i] * ((1 if z[i] >= 0 else small) / (1 + small) - target[i])
 
 
-@_both
+@both
 def _dropout(x, p, seed, purpose, draw, mask, out):
     scale, zero = x.dtype.type(1 / (1 - p)), x.dtype.type(0)
     limit = np.uint32(np.ceil(p * 2.0**24))  # word >> 8 is the uniform number times 2^24
@@ -197,27 +189,7 @@ def _dropout(x, p, seed, purpose, draw, mask, out):
             out[first + i] = x[first + i] * kept
 
 
-@_both
+@both
 def _dropout_backward(g, mask, out):
     for i in prange(g.size):
         out[i] = g[i] * mask[i]
-
-
-@_both
-def _adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsilon_hat):
-    number = parameter.dtype.type
-    taken = step[0] + 1
-    root_correction2 = np.sqrt(1 - beta2**taken)
-    step_size = number(lr / (1 - beta1**taken))
-    small = number(eps / root_correction2 if epsilon_hat else eps)
-    inverse_root, rest1, rest2 = number(1 / root_correction2), number(1 - beta1), number(1 - beta2)
-    keep1, keep2 = number(beta1), number(beta2)
-    blocks = (parameter.size + ADAM_BLOCK - 1) // ADAM_BLOCK
-    for block in prange(blocks):  # a slice of each array: LLVM finds vector code for roots only in such a loop
-        begin, end = block * ADAM_BLOCK, min((block + 1) * ADAM_BLOCK, parameter.size)
-        p, g, m, v = parameter[begin:end], gradient[begin:end], first[begin:end], second[begin:end]
-        for i in range(p.size):
-            m[i] = keep1 * m[i] + rest1 * g[i]
-            v[i] = keep2 * v[i] + rest2 * g[i] * g[i]
-            p[i] -= step_size * m[i] / (np.sqrt(v[i]) * inverse_root + small)
-    step[0] = taken

@@ -49,26 +49,32 @@ def chunk_of_words(chunk, purpose, draw, seed):
 
 def random_bits(seed, purpose, draw, out):
     """As `reference.random_bits`."""
-    launch(_random_bits, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
-    return out
+    return _fill(_random_bits, seed, purpose, draw, out)
 
 
 def uniform(seed, purpose, draw, out):
     """As `reference.uniform`."""
-    launch(_uniform, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
-    return out
+    return _fill(_uniform, seed, purpose, draw, out)
 
 
 def normal(seed, purpose, draw, out):
     """As `reference.normal`."""
-    launch(_normal, np.uint64(seed), np.uint64(purpose), np.uint64(draw), out)
+    return _fill(_normal, seed, purpose, draw, out)
+
+
+def _fill(kernel, seed, purpose, draw, out):
+    in_memory = isinstance(draw, np.ndarray)  # where a replay finds the next draw
+    drawn = draw.reshape(1) if in_memory else np.full(1, draw, np.uint64)
+    launch(kernel, np.uint64(seed), np.uint64(purpose), drawn, out)
+    if in_memory:
+        launch(np.add, draw, np.uint64(1), draw)
     return out
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _random_bits(seed, purpose, draw, out):
     for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
-        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        words, first = chunk_of_words(chunk, purpose, draw[0], seed), chunk * CHUNK_WORDS
         for i in range(min(CHUNK_WORDS, out.size - first)):
             out[first + i] = words[i]
 
@@ -76,7 +82,7 @@ def _random_bits(seed, purpose, draw, out):
 @njit(parallel=True, cache=True, error_model="numpy")
 def _uniform(seed, purpose, draw, out):
     for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
-        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        words, first = chunk_of_words(chunk, purpose, draw[0], seed), chunk * CHUNK_WORDS
         for i in range(min(CHUNK_WORDS, out.size - first)):
             out[first + i] = np.float64(words[i] >> np.uint32(8)) * 2.0**-24
 
@@ -84,7 +90,7 @@ def _uniform(seed, purpose, draw, out):
 @njit(parallel=True, cache=True, error_model="numpy")
 def _normal(seed, purpose, draw, out):
     for chunk in prange((out.size + CHUNK_WORDS - 1) // CHUNK_WORDS):
-        words, first = chunk_of_words(chunk, purpose, draw, seed), chunk * CHUNK_WORDS
+        words, first = chunk_of_words(chunk, purpose, draw[0], seed), chunk * CHUNK_WORDS
         for i in range(0, min(CHUNK_WORDS, out.size - first), 2):
             radius = np.sqrt(-2 * np.log((np.float64(words[i]) + 1.0) * 2.0**-32))
             angle = 2 * np.pi * 2.0**-32 * np.float64(words[i + 1])

@@ -1,0 +1,260 @@
+"""A stand-in for CuPy that runs the `.cu` files on the CPU, for tests and for lessons without a GPU.
+
+Its arrays are NumPy's under another type, which count as the GPU's; its kernels are the same source text,
+compiled by a C++ compiler against `on_cpu.h`, which plays the thread model. While a graph is captured it
+refuses what CUDA and CuPy refuse: matrix products of cuBLAS, copies to the host, synchronising.
+"""
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+_active = None
+_FOLDER = Path(__file__).parent
+_FLAGS = ("-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-U_FORTIFY_SOURCE", "-DON_CPU")
+
+
+def module():
+    """The stand-in, or None outside `active`."""
+    return _active
+
+
+@contextlib.contextmanager
+def active(backwards=False):
+    """Inside the block, "gpu" is emulated. backwards: threads run in reverse order, to show missing barriers."""
+    global _active
+    before, _active = _active, _modules[backwards]
+    try:
+        yield _active
+    finally:
+        _active = before
+
+
+class CaptureError(RuntimeError):
+    """Something was done that cannot be part of a captured graph."""
+
+
+class Array(np.ndarray):
+    """An array that lives on the emulated GPU."""
+
+    __cuda_array_interface__ = property(lambda self: self.__array_interface__)
+
+    def get(self):
+        """A copy as a NumPy array."""
+        _refuse_in_capture("a copy to the host")
+        return np.array(self, subok=False)
+
+    def item(self, *index):
+        """One element as a Python number."""
+        return self.get().item(*index)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if ufunc is np.matmul:
+            _refuse_in_capture("a matrix product of cuBLAS")
+        given = options.get("out", ())
+        plain = [np.asarray(a).view(np.ndarray) if isinstance(a, Array) else a for a in inputs]
+        for a in plain if method != "at" else ():  # whose second operand is an index
+            if (
+                isinstance(a, np.ndarray)
+                and a.ndim
+                and not any(a is p for p, i in zip(plain, inputs) if isinstance(i, Array))
+            ):
+                raise TypeError(f"NumPy's {ufunc.__name__} got an array of the GPU and one of the CPU")
+        if given:
+            options["out"] = tuple(np.asarray(a).view(np.ndarray) if isinstance(a, Array) else a for a in given)
+        result = getattr(ufunc, method)(*plain, **options)
+        if given:
+            return given[0]
+        return None if result is None else np.asarray(result).view(Array)
+
+    def __array_function__(self, function, types, arguments, options):
+        result = super().__array_function__(function, types, arguments, options)
+        return result.view(Array) if isinstance(result, np.ndarray) else result
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return np.asarray(array).view(Array)
+
+
+class Module:
+    """What minigan uses of CuPy's namespace; what is not defined here is NumPy's function, on such arrays."""
+
+    def __init__(self, backwards):
+        self.backwards = backwards
+        self.cuda = _Cuda()
+        self.ndarray = Array
+        self.captured = None  # the launches of the graph being captured
+
+    def asarray(self, array, dtype=None):
+        """The array on the emulated GPU: itself if it is there already."""
+        return array if isinstance(array, Array) and dtype is None else np.array(array, dtype, order="C").view(Array)
+
+    def RawModule(self, code, options):
+        """A compiled `.cu` source."""
+        return RawModule(self, code, options)
+
+    def __getattr__(self, name):
+        function = getattr(np, name)
+        if isinstance(function, (type, np.ufunc)) or not callable(function):
+            return function
+
+        def on_gpu(*arguments, **options):
+            result = function(*arguments, **options)
+            return result.view(Array) if isinstance(result, np.ndarray) else result
+
+        return on_gpu
+
+
+class RawModule:
+    """A source compiled to a shared library."""
+
+    def __init__(self, owner, code, options):
+        self.owner, self.library = owner, _compiled(code, tuple(options))
+
+    def get_function(self, name):
+        """The kernel of that name."""
+        return RawKernel(self.owner, getattr(self.library, f"launch_{name}"), name)
+
+
+class RawKernel:
+    """A kernel: called with grid, block, arguments and the bytes of dynamic shared memory."""
+
+    max_dynamic_shared_size_bytes = 48 << 10
+
+    def __init__(self, owner, function, name):
+        self.owner, self.function, self.name = owner, function, name
+        function.restype = ctypes.c_char_p
+
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        if shared_mem > self.max_dynamic_shared_size_bytes:
+            raise RuntimeError(f"{self.name} asks for more shared memory than was announced")
+        if max(grid[1:]) > 65535 or min(*grid, *block) < 1 or np.prod(block) > 1024:
+            raise RuntimeError(f"{self.name} was launched on a grid {grid} of {block}: CUDA refuses that")
+        if _capturing():
+            self.owner.cuda.capturing.launches.append((self, grid, block, arguments, shared_mem))
+            return
+        values = [_by_value(a) for a in arguments]
+        pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
+        sizes = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
+        error = self.function(pointers, *sizes, int(self.owner.backwards))
+        if error:
+            raise RuntimeError(f"{self.name}: {error.decode()}")
+
+
+def _by_value(argument):
+    """A NumPy array whose bytes are the kernel's argument: a pointer, a struct or a number."""
+    if isinstance(argument, Array):
+        return np.array(argument.ctypes.data, np.uint64)
+    return np.asarray(argument)
+
+
+class Stream:
+    """A stream: everything happens at once, but for what is captured."""
+
+    def __init__(self, non_blocking=False):
+        pass
+
+    def use(self):
+        """Nothing: there is one stream."""
+        return self
+
+    def synchronize(self):
+        """Nothing: all work is done. Refused in a capture."""
+        _refuse_in_capture("synchronising")
+
+    def begin_capture(self):
+        """From here on, launches are written down instead of made."""
+        _active.cuda.capturing = Graph()
+
+    def end_capture(self):
+        """The Graph of the launches since begin_capture."""
+        graph, _active.cuda.capturing = _active.cuda.capturing, None
+        return graph
+
+    def record(self, event):
+        """Nothing: see Event."""
+
+
+class Graph:
+    """Launches that were captured."""
+
+    def __init__(self):
+        self.launches = []
+
+    def launch(self, stream=None):
+        """Makes them."""
+        for kernel, *arguments in self.launches:
+            kernel(*arguments)
+
+
+class Event:
+    """A point in a stream, always reached already."""
+
+    def __init__(self, disable_timing=False, block=False):
+        pass
+
+    def record(self, stream=None):
+        """Nothing."""
+
+    def synchronize(self):
+        """Nothing. Refused in a capture."""
+        _refuse_in_capture("synchronising")
+
+
+class _Cuda:
+    Stream, Event, Graph = Stream, Event, Graph
+
+    def __init__(self):
+        self.capturing = None
+
+    def get_current_stream(self):
+        return Stream()
+
+
+def _capturing():
+    return _active is not None and _active.cuda.capturing is not None
+
+
+def _refuse_in_capture(what):
+    if _capturing():
+        raise CaptureError(f"{what} cannot be captured into a CUDA graph")
+
+
+@functools.cache
+def _compiled(code, options):
+    """The shared library of a source, kept in the user's cache folder."""
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if not compiler:
+        raise RuntimeError("emulating a GPU takes a C++ compiler: install g++")
+    names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", code)
+    text = "\n".join([
+        (_FOLDER / "on_cpu.h").read_text().replace("#pragma once\n", ""), code,
+        *(f'extern "C" const char *launch_{name}(void **arguments, const unsigned *grid, const unsigned *size, '
+          f"int backwards) {{ return on_cpu::launch({name}, arguments, grid, size, backwards); }}" for name in names),
+    ])  # fmt: skip
+    key = hashlib.sha256("\n".join([compiler, *_FLAGS, *options, text]).encode()).hexdigest()[:32]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan" / "emulation"
+    library = folder / f"{key}.so"
+    if not library.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            source, built = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
+            source.write_text(text)
+            made = subprocess.run(
+                [compiler, *_FLAGS, *options, str(source), "-o", str(built)], capture_output=True, text=True
+            )
+            if made.returncode:
+                raise RuntimeError(f"{compiler} cannot compile the kernels:\n{made.stderr}")
+            os.replace(built, library)
+    return ctypes.CDLL(str(library))
+
+
+_modules = {backwards: Module(backwards) for backwards in (False, True)}
