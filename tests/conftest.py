@@ -64,7 +64,7 @@ def small_recipes(monkeypatch):
     make_recipes_small(monkeypatch)
 
 
-def run_command(module, *arguments, cwd=None, timeout=120):
+def run_command(module, *arguments, cwd=None, timeout=300):
     """Runs `python -m module arguments`; returns the finished process with its output as text."""
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],

@@ -12,7 +12,7 @@ import pytest
 from gpus import emulated, on_gpus
 from hypothesis import given, settings
 from triples import (
-    DTYPES, REAL, TOLERANCE, assert_adjoint, assert_triples_agree, convolution_of, convolutions, operands,
+    DTYPES, REAL, SAME, TOLERANCE, assert_adjoint, assert_triples_agree, convolution_of, convolutions, operands,
     triple, with_batch,
 )  # fmt: skip
 
@@ -33,15 +33,20 @@ EDGES = {
     "pixels that no tap reaches": convolution_of((2, 3, 8, 8), (4, 3, 2, 2), (2, 4, 3, 3), 3, (0,) * 4),
     "many filters": convolution_of((1, 3, 4, 4), (70, 3, 3, 3), (1, 70, 2, 2), 1, (0,) * 4),
     "many channels": convolution_of((2, 37, 4, 4), (11, 37, 3, 3), (2, 11, 4, 4), 1, (1,) * 4),
+    "many images": convolution_of((24, 5, 9, 9), (6, 5, 3, 3), (24, 6, 9, 9), 1, (1,) * 4),
+    "many images of one channel": convolution_of((24, 1, 14, 14), (4, 1, 5, 5), (24, 4, 7, 7), 2, SAME),
     "many pixels": convolution_of((1, 2, 21, 19), (3, 2, 3, 3), (1, 3, 21, 19), 1, (1,) * 4),
 }  # fmt: skip
 TENSOR_CORES = {
-    "chaudhary2024 g.6": REAL["chaudhary2024 g.6"],
-    "jeganathan2025 g.7": REAL["jeganathan2025 g.7"],
-    "jeganathan2025 g.10": REAL["jeganathan2025 g.10"],
+    "chaudhary2024 g.6": with_batch(REAL["chaudhary2024 g.6"], 2),
+    "jeganathan2025 g.7": with_batch(REAL["jeganathan2025 g.7"], 2),
+    "jeganathan2025 g.10": with_batch(REAL["jeganathan2025 g.10"], 2),
     "many filters": EDGES["many filters"],
+    "many images": EDGES["many images"],
     "stride 3, so nine phases": EDGES["stride 3, so nine phases"],
 }
+LOWER = [("tf32", name) for name in TENSOR_CORES]
+LOWER += [(name, case) for name in ("bf16", "fp16") for case in ("chaudhary2024 g.6", "many filters")]
 
 
 @contextlib.contextmanager
@@ -146,10 +151,9 @@ def test_no_convolution_of_a_recipe_is_left_to_the_naive_kernels(gpu, name):
 
 
 @on_gpus
-@pytest.mark.parametrize("name", ROUNDING)
-@pytest.mark.parametrize("case", TENSOR_CORES.values(), ids=TENSOR_CORES)
-def test_lower_precisions_are_off_by_the_rounding_of_the_operands_alone(gpu, case, name):
-    case, rounding = with_batch(case, 2), ROUNDING[name]
+@pytest.mark.parametrize("name, case", LOWER)
+def test_lower_precisions_are_off_by_the_rounding_of_the_operands_alone(gpu, name, case):
+    case, rounding = TENSOR_CORES[case], ROUNDING[name]
     with precision(name):
         assert_agrees(gpu, case, np.float32, tolerance=2 * rounding + rounding**2 + TOLERANCE[np.float32])
         with pytest.raises(AssertionError):  # it is that precision, and no higher one
@@ -214,7 +218,6 @@ def test_bits_are_the_same_whichever_thread_is_first(case):
 @pytest.mark.parametrize("name", ["float32", "tf32"])
 @pytest.mark.parametrize("case", TENSOR_CORES.values(), ids=TENSOR_CORES)
 def test_bits_are_the_same_whichever_thread_is_first_on_the_tensor_cores_too(case, name):
-    case = with_batch(case, 2)
     with precision(name):
         assert bits(case) == bits(case, backwards=True)
 

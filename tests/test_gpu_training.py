@@ -87,8 +87,9 @@ def test_captured_steps_equal_eager_ones_to_the_bit_into_the_next_epoch(gpu, few
 
 
 @on_gpus
-@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name, precision", [
+    ("chaudhary2024", "fp16"), ("jeganathan2025", "fp16"), ("jeganathan2025", "bf16"), ("jeganathan2025", "tf32"),
+])  # fmt: skip
 def test_captured_steps_in_every_precision_equal_eager_ones_to_the_bit(gpu, few_images, small_recipes, name, precision):
     with gpu(), contextlib.suppress(UserError):  # a real GPU may lack it
         backend.set_precision(precision, "gpu")

@@ -17,7 +17,7 @@ struct Axis {
     int taps, first_tap, tap_step;         // which rows of the kernel take part
     int first_shift, shift_step;           // how far down the frame tap 0 reads, and each next one
     int first_out, out_step;               // which rows of the result are made
-    int first_image, image_step;           // the image's row that is the frame's first; the frame's rows from one pixel to the next
+    int first_image, image_step;           // the image's row that is the frame's first; frame rows between pixels
     Divisor pixels, frame;                 // how many rows are made; the frame's length
 };
 
@@ -32,7 +32,7 @@ struct Correlation {
     int kernel_rows, kernel_columns;
     int quads;                                    // of the packed weights
     int column_step, channel_step;                // of weights as they are
-    int splits, split_size;                       // parts of the depth that blocks of their own sum up; floats of a part
+    int splits, split_size;                       // parts of the depth, each summed up by blocks of its own; their floats
     int patch_pitch, plane;                       // of the image in shared memory: floats of a row, of a channel
     int shift_1, shift_2;                         // more floats for odd channels, and for the second pair of four
     int table;                                    // most depths of a chunk, rounded up to 8
@@ -40,16 +40,18 @@ struct Correlation {
     Phase phases[4];
 };
 
-// The image (batch, channels, height, width). The weights are packed, (quads, out_channels, 4), see parts.cu; or, where so
-// few blocks read them that packing does not pay, as they are: that of column n, channel k and tap t at
+// The image (batch, channels, height, width). The weights are packed, (quads, out_channels, 4), see parts.cu; or,
+// where so few blocks read them that packing does not pay, as they are: that of column n, channel k and tap t at
 // n * column_step + k * channel_step + t.
-extern "C" __global__ void __launch_bounds__(THREADS) correlate(const float *image, const float *weights, float *out, Correlation c) {
+extern "C" __global__ void __launch_bounds__(THREADS) correlate(
+    const float *image, const float *weights, float *out, Correlation c) {
     SHARED_MEMORY(memory);
-    float *patches = memory;                                           // (2, CHUNK, plane)
-    float *columns_of_weights = patches + 2 * CHUNK * c.plane;         // (STAGES, depth / 4, BLOCK_COLUMNS, 4)
-    int *depth_offset = (int *)(columns_of_weights + STAGES * c.depth * BLOCK_COLUMNS);  // (table): in the patch, bytes
-    int *weight_quad = depth_offset + c.table;                         // (table / 4): where its columns begin, or -1
-    int *source = weight_quad + c.table / 4;                                // (positions of a channel's patch): in the image, or -1
+    float *patches = memory;                                    // (2, CHUNK, plane)
+    float *columns_of_weights = patches + 2 * CHUNK * c.plane;  // (STAGES, depth / 4, BLOCK_COLUMNS, 4)
+    int *tables = (int *)(columns_of_weights + STAGES * c.depth * BLOCK_COLUMNS);
+    int *depth_offset = tables;                                 // (table): in the patch, bytes
+    int *weight_quad = depth_offset + c.table;                  // (table / 4): where its columns begin, or -1
+    int *source = weight_quad + c.table / 4;                    // (patch rows, patch_pitch): in the image, or -1
 
     const Phase &phase = c.phases[blockIdx.z / c.splits];
     const Axis &down = phase.height, &along = phase.width;
@@ -59,35 +61,41 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate(const float *ima
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
 
     // Where a channel begins: so that the four channels and eight pixels that a warp reads fall on different banks.
-    auto channel_place = [&](int channel) { return channel * c.plane + channel % 2 * c.shift_1 + channel / 2 % 2 * c.shift_2; };
+    auto channel_place = [&](int channel) {
+        return channel * c.plane + channel % 2 * c.shift_1 + channel / 2 % 2 * c.shift_2;
+    };
     // Frames of the images stand one below the other; the patch begins with the first pixel's row.
     auto stacked_row = [&](int pixel) {
         int n = phase.plane.quotient(pixel);
         return n * down.frame.divisor + along.pixels.quotient(pixel - n * phase.plane.divisor) * down.image_step;
     };
     int first_row = stacked_row(first_pixel), last_pixel = min(first_pixel + BLOCK_ROWS, pixels) - 1;
-    int patch_rows = stacked_row(last_pixel) - first_row + down.frame.divisor - (down.pixels.divisor - 1) * down.image_step;
+    int reach = down.frame.divisor - (down.pixels.divisor - 1) * down.image_step;  // rows that one pixel sees
+    int patch_rows = stacked_row(last_pixel) - first_row + reach;
     int positions = patch_rows * c.patch_pitch;
     for (int row = warp; row < patch_rows; row += WARPS) {
         int n = down.frame.quotient(first_row + row), h = down.frame.rest(first_row + row) + down.first_image;
         for (int column = lane; column < c.patch_pitch; column += WARP) {
             int v = column + along.first_image, at = row * c.patch_pitch + column;
-            bool inside = n < c.batch && h >= 0 && h < c.height && v >= 0 && v < c.width && column < along.frame.divisor;
+            bool inside = n < c.batch && h >= 0 && h < c.height && v >= 0 && v < c.width &&
+                          column < along.frame.divisor;
             source[at] = inside ? (n * c.channels * c.height + h) * c.width + v : -1;
             if (!inside)  // the padding stays 0
-                for (int k = 0; k < 2 * CHUNK; k++) patches[k / CHUNK * CHUNK * c.plane + channel_place(k % CHUNK) + at] = 0.0f;
+                for (int k = 0; k < 2 * CHUNK; k++)
+                    patches[k / CHUNK * CHUNK * c.plane + channel_place(k % CHUNK) + at] = 0.0f;
         }
     }
     int taps = down.taps * along.taps, kernel_taps = c.kernel_rows * c.kernel_columns;
     int chunk_depth = (CHUNK * taps + 7) / 8 * 8;
     for (int at = threadIdx.x; at < chunk_depth; at += THREADS) {
-        int channel = at % CHUNK, tap = at / CHUNK, i = tap < taps ? tap / along.taps : 0, j = tap < taps ? tap % along.taps : 0;
+        int channel = at % CHUNK, tap = at / CHUNK;
+        int i = tap < taps ? tap / along.taps : 0, j = tap < taps ? tap % along.taps : 0;
         depth_offset[at] = 4 * (channel_place(channel) + (down.first_shift + i * down.shift_step) * c.patch_pitch +
                                 along.first_shift + j * along.shift_step);
         int kernel_tap = (down.first_tap + i * down.tap_step) * c.kernel_columns + along.first_tap + j * along.tap_step;
         int quad = CHUNK == 1 ? at / 4 : channel / 4 * kernel_taps + kernel_tap;
-        if (at % 4 == 0)
-            weight_quad[at / 4] = tap >= taps ? -1 : PACKED ? quad * c.out_channels * 4 : channel * c.channel_step + kernel_tap;
+        int place = PACKED ? quad * c.out_channels * 4 : channel * c.channel_step + kernel_tap;
+        if (at % 4 == 0) weight_quad[at / 4] = tap < taps ? place : -1;
     }
     __syncthreads();
 
@@ -102,13 +110,16 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate(const float *ima
         int first_depth = load_group * group_depth, channels = c.channels - load_chunk * CHUNK;
         if (load_group == 0) {
             float *patch = patches + load_chunk % 2 * CHUNK * c.plane;
-            const float *from = image + load_chunk * CHUNK * c.height * c.width;
+            int plane = c.height * c.width;
+            const float *from = image + load_chunk * CHUNK * plane;
             for (int at = threadIdx.x; at < positions; at += THREADS) {
                 int place = source[at];
                 if (place < 0) continue;
 #pragma unroll 8
-                for (int k = 0; k < CHUNK; k++)
-                    copy_async<4>(patch + channel_place(k) + at, from + (k < channels ? place + k * c.height * c.width : 0), k < channels);
+                for (int k = 0; k < CHUNK; k++) {
+                    bool wanted = k < channels;
+                    copy_async<4>(patch + channel_place(k) + at, wanted ? from + place + k * plane : image, wanted);
+                }
             }
         }
         float *to = columns_of_weights + load_stage * c.depth * BLOCK_COLUMNS;
@@ -128,12 +139,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate(const float *ima
         const float *from = weights + load_chunk * CHUNK * c.channel_step + first_column * c.column_step;
         int step = CHUNK == 1 ? along.tap_step : c.channel_step;  // from one depth of a quad to the next
         for (int at = threadIdx.x; at < quads * BLOCK_COLUMNS; at += THREADS) {
-            int column = at % BLOCK_COLUMNS, depth = first_depth + at / BLOCK_COLUMNS * 4, quad = begin[at / BLOCK_COLUMNS];
+            int column = at % BLOCK_COLUMNS, quad = begin[at / BLOCK_COLUMNS];
+            int depth = first_depth + at / BLOCK_COLUMNS * 4;
             int left = CHUNK == 1 ? taps - depth : channels - depth % CHUNK;  // of taps, or channels, from here on
             bool there = quad >= 0 && first_column + column < c.out_channels;
             for (int i = 0; i < 4; i++) {
                 bool wanted = there && i < left;
-                copy_async<4>(to + 4 * at + i, wanted ? from + quad + column * c.column_step + i * step : weights, wanted);
+                int place = quad + column * c.column_step + i * step;
+                copy_async<4>(to + 4 * at + i, wanted ? from + place : weights, wanted);
             }
         }
 #endif
@@ -144,7 +157,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate(const float *ima
 
     Tile<WARP_ROWS, WARP_COLUMNS> tile;
     tile.clear();
-    int warp_row = warp % WARPS_DOWN * WARP_ROWS, warp_column = WARPS == WARPS_DOWN ? 0 : warp / WARPS_DOWN * WARP_COLUMNS;
+    int warp_row = warp % WARPS_DOWN * WARP_ROWS;
+    int warp_column = WARPS == WARPS_DOWN ? 0 : warp / WARPS_DOWN * WARP_COLUMNS;
     int pixel_offset[tile.LEFT_ROWS];  // bytes
 #pragma unroll
     for (int i = 0; i < tile.LEFT_ROWS; i++) {

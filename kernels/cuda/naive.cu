@@ -2,7 +2,8 @@
 // its products one after another. The first rung of the ladder, and what float64 runs on.
 #include "device.cuh"
 
-// Shapes x (batch, channels, height, width), w (filters, channels, rows, columns), y (batch, filters, out_height, out_width).
+// x (batch, channels, height, width), w (filters, channels, rows, columns),
+// y (batch, filters, out_height, out_width).
 struct Shapes {
     int batch, channels, height, width, filters, rows, columns, out_height, out_width;
     int stride_height, stride_width, left, top, dilation_height, dilation_width;

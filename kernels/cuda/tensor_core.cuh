@@ -1,5 +1,6 @@
 // The tensor cores' product of a warp: sum (16 x 8) += a (16 x 8) b (8 x 8), operands brought to PRECISION
-// (TF32 cuts off the last 13 bits, the others round), products summed in float32. With g = lane / 4 and t = lane % 4 ("PTX ISA", fragments of mma.m16n8k8) a lane holds
+// (TF32 cuts off the last 13 bits, the others round), products summed in float32. With g = lane / 4 and
+// t = lane % 4 ("PTX ISA", fragments of mma.m16n8k8) a lane holds
 //     a[0] = A[g][t], a[1] = A[g+8][t], a[2] = A[g][t+4], a[3] = A[g+8][t+4],   b[0] = B[t][g], b[1] = B[t+4][g],
 //     sum[0], sum[1] = S[g][2t], S[g][2t+1],   sum[2], sum[3] = S[g+8][2t], S[g+8][2t+1].
 // The 16-bit products number the depth otherwise (2t, 2t+1 in one register); a and b alike, so nothing changes.
@@ -30,7 +31,8 @@ inline float rounded_to_precision(float value) {
 inline void multiply(float (&sum)[4], const float (&a)[4], const float (&b)[2]) {
     float shown[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
     for (float &value : shown) value = rounded_to_precision(value);
-    const float(*lanes)[on_cpu::VALUES] = reinterpret_cast<const float(*)[on_cpu::VALUES]>(on_cpu::exchange(shown, 6));
+    using Shown = const float[on_cpu::VALUES];
+    const Shown *lanes = reinterpret_cast<const Shown *>(on_cpu::exchange(shown, 6));
     int lane = on_cpu::thread_index() % WARP, g = lane / 4, t = lane % 4;
     for (int i = 0; i < 4; i++) {
         int row = i / 2, column = 2 * t + i % 2;
@@ -57,7 +59,8 @@ __device__ __forceinline__ void multiply(float (&sum)[4], const float (&a)[4], c
 #if PRECISION == TF32
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])),
+        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+          "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])),
           "r"(__float_as_uint(b[1])));
 #elif PRECISION == BF16
     asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"

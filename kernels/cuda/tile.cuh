@@ -32,7 +32,8 @@ struct Tile {
 
     // Adds the products of `depths` depths, a multiple of 8.
     template <class Place, class Left>
-    __device__ __forceinline__ void multiply(int lane, int depths, const float *right, int columns, Place place, Left left) {
+    __device__ __forceinline__ void multiply(
+        int lane, int depths, const float *right, int columns, Place place, Left left) {
         const float4 *quads = (const float4 *)right + lane / 8;
 #pragma unroll 2
         for (int depth = 0; depth < depths; depth += 4, quads += columns) {
@@ -87,7 +88,8 @@ struct Tile {
 
 #ifdef GROUPS
     // Multiplies one or two times 8 depths.
-    __device__ __forceinline__ void begin(const float (&a)[2][HEIGHT / 16][4], int depths, const float *right, int columns) {
+    __device__ __forceinline__ void begin(
+        const float (&a)[2][HEIGHT / 16][4], int depths, const float *right, int columns) {
         begin_group();
 #pragma unroll
         for (int k = 0; k < 2; k++)
@@ -96,12 +98,14 @@ struct Tile {
                 for (int i = 0; i < HEIGHT / 16; i++)
 #pragma unroll
                     for (int j = 0; j < WIDTH / 64; j++)
-                        multiply_group(*(float(*)[8][4]) & sums[i][8 * j], a[k][i], right + 8 * k * columns + 256 * j, columns);
+                        multiply_group(*(float(*)[8][4]) & sums[i][8 * j], a[k][i],
+                                       right + 8 * k * columns + 256 * j, columns);
         end_group();
     }
 
     template <class Place, class Left>
-    static __device__ __forceinline__ void load_two(float (&a)[2][HEIGHT / 16][4], int depth, int depths, Place place, Left left) {
+    static __device__ __forceinline__ void load_two(
+        float (&a)[2][HEIGHT / 16][4], int depth, int depths, Place place, Left left) {
 #pragma unroll
         for (int k = 0; k < 2; k++)
             if (depth + 8 * k < depths) load(a[k], depth + 8 * k + threadIdx.x % 4, place, left);
@@ -109,7 +113,8 @@ struct Tile {
 
     // Adds the products of `depths` depths, a multiple of 8. While the tensor cores work, the next numbers are loaded.
     template <class Place, class Left>
-    __device__ __forceinline__ void multiply(int lane, int depths, const float *right, int columns, Place place, Left left) {
+    __device__ __forceinline__ void multiply(
+        int lane, int depths, const float *right, int columns, Place place, Left left) {
         float even[2][HEIGHT / 16][4], odd[2][HEIGHT / 16][4];
         load_two(even, 0, depths, place, left);
         for (int depth = 0; depth < depths; depth += 32) {
@@ -125,7 +130,8 @@ struct Tile {
 #else
     // Adds the products of `depths` depths, a multiple of 8.
     template <class Place, class Left>
-    __device__ __forceinline__ void multiply(int lane, int depths, const float *right, int columns, Place place, Left left) {
+    __device__ __forceinline__ void multiply(
+        int lane, int depths, const float *right, int columns, Place place, Left left) {
         right += lane;  // column lane / 4, depth lane % 4
 #pragma unroll 2
         for (int depth = 0; depth < depths; depth += 8, right += 8 * columns) {

@@ -18,30 +18,36 @@ struct Weight {
     int splits;                                 // blocks that share the depth
     Divisor image_depth, out_row, image_rows;   // of a piece: pixels of an image; of a row; rows of an image's frame
     Divisor pieces_down;                        // pieces of an image
-    int depths, plane, patch_pitch;             // of shared memory: pixels of a piece, rounded up to 8; floats of a channel of x, and of its rows
-    int shift_1, shift_2, shift_4;              // more floats for odd channels, for the second pair of four, the second four of eight
+    int depths, plane, patch_pitch;             // of shared memory: pixels of a piece, rounded up to 8; floats of a
+                                                // channel of x, and of its rows
+    int shift_1, shift_2, shift_4;              // more floats for odd channels, the second pair of four, four of eight
 };
 
 // x (batch, channels, height, width), y (batch, filters, out_height, out_width),
 // out (splits, filters, channels, kernel_rows, kernel_columns).
-extern "C" __global__ void __launch_bounds__(THREADS) correlate_weight(const float *x, const float *y, float *out, Weight w) {
+extern "C" __global__ void __launch_bounds__(THREADS) correlate_weight(
+    const float *x, const float *y, float *out, Weight w) {
     SHARED_MEMORY(memory);
     float *values = memory;                                          // of y, (2, depths / 4, PITCH, 4)
     float *patches = values + 2 * w.depths * PITCH;                  // of x, (2, CHANNELS, plane)
     int *pixel_offset = (int *)(patches + 2 * CHANNELS * w.plane);   // (depths): of a pixel in the patch, bytes
     int *y_offset = pixel_offset + w.depths;                         // (depths): of a pixel in y
-    int *patch_row = y_offset + w.depths;                            // (positions of a channel's patch): its image and row in the frame
+    int *patch_row = y_offset + w.depths;                            // (patch rows, patch_pitch): image and frame row
     int *source = patch_row + w.plane;                               // (the same): its place in x, or -1
 
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     int first_channel = blockIdx.x * CHANNELS, first_filter = blockIdx.y * BLOCK_COLUMNS, split = blockIdx.z;
     // Where a channel begins: so that the eight channels and four pixels that a warp reads fall on different banks.
-    auto channel_place = [&](int c) { return c * w.plane + c % 2 * w.shift_1 + c / 2 % 2 * w.shift_2 + c / 4 % 2 * w.shift_4; };
+    auto channel_place = [&](int c) {
+        return c * w.plane + c % 2 * w.shift_1 + c / 2 % 2 * w.shift_2 + c / 4 % 2 * w.shift_4;
+    };
     int image_rows = w.image_rows.divisor, image_depth = w.image_depth.divisor, pieces_down = w.pieces_down.divisor;
     int depths = w.images * image_depth, patch_rows = w.images * image_rows, positions = patch_rows * w.patch_pitch;
     for (int d = threadIdx.x; d < w.depths; d += THREADS) {
-        int n = w.image_depth.quotient(d), p = w.out_row.quotient(d - n * image_depth), q = w.out_row.rest(d - n * image_depth);
-        pixel_offset[d] = d < depths ? 4 * ((n * image_rows + p * w.stride_height) * w.patch_pitch + q * w.stride_width) : 0;
+        int n = w.image_depth.quotient(d), pixel = d - n * image_depth;
+        int p = w.out_row.quotient(pixel), q = w.out_row.rest(pixel);
+        int place = (n * image_rows + p * w.stride_height) * w.patch_pitch + q * w.stride_width;
+        pixel_offset[d] = d < depths ? 4 * place : 0;
         y_offset[d] = n * w.filters * w.out_height * w.out_width + p * w.out_width + q;
         if (d >= depths)  // no pixels: 0 in both pieces
             for (int k = 0; k < 2 * BLOCK_COLUMNS; k++)
@@ -89,7 +95,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate_weight(const flo
             for (int k = 0; k < CHANNELS; k++) {
                 int channel = first_channel + k;
                 bool wanted = inside && channel < w.channels;
-                copy_async<4>(patch + channel_place(k) + at, wanted ? image + place + channel * w.height * w.width : x, wanted);
+                const float *from = wanted ? image + place + channel * w.height * w.width : x;
+                copy_async<4>(patch + channel_place(k) + at, from, wanted);
             }
         }
         commit_copies();
@@ -97,13 +104,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) correlate_weight(const flo
 
     Tile<WARP_ROWS, WARP_COLUMNS> tile;
     tile.clear();
-    int warp_row = warp % WARPS_DOWN * WARP_ROWS, warp_column = WARPS == WARPS_DOWN ? 0 : warp / WARPS_DOWN * WARP_COLUMNS;
+    int warp_row = warp % WARPS_DOWN * WARP_ROWS;
+    int warp_column = WARPS == WARPS_DOWN ? 0 : warp / WARPS_DOWN * WARP_COLUMNS;
     int taps = w.kernel_rows * w.kernel_columns, row_offset[tile.LEFT_ROWS];  // bytes
 #pragma unroll
     for (int i = 0; i < tile.LEFT_ROWS; i++) {  // rows are (tap, channel)
         int row = min(warp_row + tile.row(lane, i), taps * CHANNELS - 1), tap = row / CHANNELS;
-        row_offset[i] = 4 * (channel_place(row % CHANNELS) + tap / w.kernel_columns * w.dilation_height * w.patch_pitch +
-                             tap % w.kernel_columns * w.dilation_width);
+        int i_offset = tap / w.kernel_columns * w.dilation_height, j_offset = tap % w.kernel_columns * w.dilation_width;
+        row_offset[i] = 4 * (channel_place(row % CHANNELS) + i_offset * w.patch_pitch + j_offset);
     }
 
     if (first < last) load(first);
