@@ -109,6 +109,8 @@ def main(argv=None):
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
         stopped_by = training.train(run, folder, arguments.quiet)
+    except (MemoryError, OverflowError) as error:
+        raise UserError(f"--batch-size {run.settings.batch_size} is too large here ({error}): take a smaller one") from None
     except OSError as error:
         raise UserError(
             f"{error.filename or folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"

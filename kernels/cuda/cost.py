@@ -1,8 +1,9 @@
 """How long the blocks of a product of matrices take, roughly: what plans are chosen by.
 
-A straight-line model, fitted to some thousand timings of the recipes' shapes on an H100: a block takes its share of
-its multiprocessor's rate, and waits once to begin and once a step. It picks plans within a tenth of the fastest
-there; other GPUs get the same choices scaled to their number of multiprocessors.
+A block takes its share of its multiprocessor's rate, and waits once to begin and once a step. The numbers were fitted,
+on an H100 and some three thousand timings of the recipes' shapes, so that the plans chosen are the fastest ones (they
+take 2 to 6 in a hundred longer, on average); they are means to that end, not measurements. Other GPUs get the same
+choices, scaled to their number of multiprocessors.
 """
 
 import math
