@@ -105,7 +105,7 @@ class _Borrowed:
 
 def held_bytes():
     """Bytes now waiting in the free lists."""
-    return sum(size * len(blocks) for size, blocks in _free.items())
+    return sum(block.nbytes for blocks in _free.values() for block in blocks)
 
 
 def clear():

@@ -110,7 +110,9 @@ def main(argv=None):
     try:
         stopped_by = training.train(run, folder, arguments.quiet)
     except (MemoryError, OverflowError) as error:
-        raise UserError(f"--batch-size {run.settings.batch_size} is too large here ({error}): take a smaller one") from None
+        raise UserError(
+            f"--batch-size {run.settings.batch_size} is too large here ({error}): take a smaller one"
+        ) from None
     except OSError as error:
         raise UserError(
             f"{error.filename or folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"

@@ -384,8 +384,11 @@ def train(run, folder, quiet=False):
             slow = time.monotonic() - shown > SHOW_SECONDS
             if row[0] % SHOW_EVERY == 0 or run.step == run.last_step or slow:
                 shown = time.monotonic()
-                rate = (row[0] - timed_from) * run.settings.batch_size / max(time.monotonic() - started, 1e-3)
-                bar.set_postfix_str(f"loss D {row[2]:.3f} G {row[3]:.3f}, {rate:.0f} images/s", refresh=False)
+                losses = f"loss D {row[2]:.3f} G {row[3]:.3f}"
+                if row[0] > timed_from:
+                    rate = (row[0] - timed_from) * run.settings.batch_size / (time.monotonic() - started)
+                    losses += f", {rate:.0f} images/s"
+                bar.set_postfix_str(losses, refresh=False)
         if run.step < run.last_step:
             if begun:
                 write(run.rows(begun))

@@ -8,7 +8,6 @@ refuses what CUDA and CuPy refuse: matrix products of cuBLAS, copies to the host
 import contextlib
 import ctypes
 import functools
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from minigan.kernels.cuda import built
 
 _active = None
 _FOLDER = Path(__file__).parent
@@ -240,20 +241,16 @@ def _compiled(code, options):
         *(f'extern "C" const char *launch_{name}(void **arguments, const unsigned *grid, const unsigned *size, '
           f"int backwards) {{ return on_cpu::launch({name}, arguments, grid, size, backwards); }}" for name in names),
     ])  # fmt: skip
-    key = hashlib.sha256("\n".join([compiler, *_FLAGS, *options, text]).encode()).hexdigest()[:32]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan" / "emulation"
-    library = folder / f"{key}.so"
+    library = built.path_of("emulation", "so", compiler, _FLAGS, options, text)
     if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            source, built = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
+        with tempfile.TemporaryDirectory() as scratch:
+            source, made = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
             source.write_text(text)
-            made = subprocess.run(
-                [compiler, *_FLAGS, *options, str(source), "-o", str(built)], capture_output=True, text=True
-            )
-            if made.returncode:
-                raise RuntimeError(f"{compiler} cannot compile the kernels:\n{made.stderr}")
-            os.replace(built, library)
+            command = [compiler, *_FLAGS, *options, str(source), "-o", str(made)]
+            process = subprocess.run(command, capture_output=True, text=True)
+            if process.returncode:
+                raise RuntimeError(f"{compiler} cannot compile the kernels:\n{process.stderr}")
+            built.keep(library, made.read_bytes())
     return ctypes.CDLL(str(library))
 
 

@@ -5,18 +5,15 @@ Through CuPy's RawModule on a GPU; in `emulation`, where there is none, through 
 
 import contextlib
 import functools
-import hashlib
-import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from minigan.kernels import pool
-from minigan.kernels.cuda import emulation
+from minigan.kernels.cuda import built, emulation
 from minigan.kernels.launch import launch
 
 FOLDER = Path(__file__).parent
@@ -131,8 +128,7 @@ def _machine_code(nvrtc, code, options):
     """
     capability = device().compute_capability
     options = (*options, f"-arch=sm_{capability}{'a' if capability == 90 else ''}")
-    name = hashlib.sha256(repr((code, options, nvrtc.getVersion())).encode()).hexdigest()[:32]
-    path = cache_folder("cuda") / f"{name}.cubin"
+    path = built.path_of("cuda", "cubin", code, options, nvrtc.getVersion())
     if not path.exists():
         _say_that_it_compiles()
         program = nvrtc.createProgram(code, "kernels.cu", (), ())
@@ -140,7 +136,7 @@ def _machine_code(nvrtc, code, options):
             nvrtc.compileProgram(program, options)
         except nvrtc.NVRTCError:
             raise RuntimeError(f"NVRTC cannot compile the kernels:\n{nvrtc.getProgramLog(program)}") from None
-        replace_file(path, nvrtc.getCUBIN(program))
+        built.keep(path, nvrtc.getCUBIN(program))
     return path
 
 
@@ -150,20 +146,6 @@ def _say_that_it_compiles():
         print(
             "minigan: compiling the CUDA kernels for this GPU (once, about 20 seconds) ...", file=sys.stderr, flush=True
         )
-
-
-def cache_folder(name):
-    """A folder of minigan's in the user's cache folder."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def replace_file(path, content):
-    """Writes the file so that other processes see all of it or nothing."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
 
 
 def source(file):
