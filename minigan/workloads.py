@@ -114,8 +114,7 @@ def kernel_calls(function, device="cpu"):
 
         return write_down
 
-    # A kernel of this device alone, which no other set defines, is not for `use`, nor for a comparison.
-    names = [name for name in plain[device].__all__ if hasattr(kernels.for_device("reference"), name)]
+    names = plain[device].__all__
     with kernels.use(**{name: wrapped(name) for name in names}):
         function()
     return list(calls.values())

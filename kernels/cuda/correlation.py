@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from minigan.kernels.cuda import cost, loader, parts
+from minigan.kernels.cuda import cost, loader, memory, parts
 from minigan.kernels.cuda.tiles import Tile
 
 DEPTHS_AT_A_TIME = 48  # of a chunk, in shared memory
@@ -185,7 +185,7 @@ class Plan:
             weight = parts.packed(
                 weight, own.quads, own.out[1], own.image[1], own.taps, *own.weight_steps, own.by_channel
             )
-        target = parts.empty((self.splits, *own.out), out) if self.splits > 1 else out
+        target = memory.empty((self.splits, *own.out), out.dtype) if self.splits > 1 else out
         for blocks, struct in self.launches:
             loader.run(
                 "correlate.cu", "correlate", blocks, own.tile.threads, image, weight, target, struct,

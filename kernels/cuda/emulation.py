@@ -92,7 +92,6 @@ class Module:
         self.backwards = backwards
         self.cuda = _Cuda()
         self.ndarray = Array
-        self.captured = None  # the launches of the graph being captured
 
     def asarray(self, array, dtype=None):
         """The array on the emulated GPU: itself if it is there already."""
@@ -215,9 +214,6 @@ class _Cuda:
 
     def __init__(self):
         self.capturing = None
-
-    def get_current_stream(self):
-        return Stream()
 
 
 def _capturing():

@@ -3,14 +3,9 @@
 from minigan.kernels.cuda import loader, memory
 
 
-def empty(shape, like):
-    """Scratch memory on the GPU."""
-    return memory.empty(shape, like.dtype)
-
-
 def packed(weight, quads, columns, channels, taps, column_step, channel_step, by_channel):
     """The weight as correlate.cu reads it most quickly, (quads, columns, 4): see parts.cu."""
-    out = empty((quads, columns, 4), weight)
+    out = memory.empty((quads, columns, 4), weight.dtype)
     loader.run(
         "parts.cu", "pack", -(-quads * columns // 256), 256,
         weight, out, columns, channels, taps, column_step, channel_step, by_channel,

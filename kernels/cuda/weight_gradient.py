@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from minigan.kernels.cuda import cost, loader, parts
+from minigan.kernels.cuda import cost, loader, memory, parts
 from minigan.kernels.cuda.tiles import Tile
 
 PIECE = 104  # pixels of y in shared memory at a time
@@ -117,7 +117,7 @@ class Plan:
 
     def __call__(self, x, y, out):
         own = self.layout
-        target = parts.empty((self.splits, *own.shapes.w), out) if self.splits > 1 else out
+        target = memory.empty((self.splits, *own.shapes.w), out.dtype) if self.splits > 1 else out
         loader.run(
             "weight.cu", "correlate_weight", (*own.blocks, self.splits), own.tile.threads, x, y, target, self.struct,
             shared_bytes=own.shared_bytes, PRECISION=self.precision, CHANNELS=own.channels, QUADS=self.quads,
