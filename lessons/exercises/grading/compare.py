@@ -1,6 +1,7 @@
 """Compares a student's answer with the right one, and says where they differ and what the difference looks like."""
 
 import numpy as np
+
 from grading.check import Mistake
 
 LONGEST = 60  # elements of an array that is printed whole

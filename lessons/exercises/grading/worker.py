@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grading import student, writes
 from grading.check import Mistake, checks_of, may_import
+from grading.imports import ImportRefused
 
 SPAWN = multiprocessing.get_context("spawn")  # a fresh interpreter, on every system
 START_SECONDS = 120  # to start and to import: the kernels may have to be compiled first
@@ -106,7 +107,7 @@ def _outcome(action, folder):
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             action()
-    except student.ImportRefused as error:
+    except ImportRefused as error:
         kind, message = "refused", str(error)
     except Mistake as error:
         kind, message = "wrong", str(error)
