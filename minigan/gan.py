@@ -57,10 +57,15 @@ def discriminator_loss(criterion, real, fake):
 
 
 def generator_loss(criterion, fake, loss="nonsaturating"):
-    """-log D(G(z)), or for loss="minimax" log(1 - D(G(z))), averaged over the batch."""
+    """-log D(G(z)), or for loss="minimax" log(1 - D(G(z))), averaged over the batch.
+
+    Raises ValueError for any other loss.
+    """
+    if loss == "nonsaturating":
+        return criterion(fake, _labels(fake, 1))
     if loss == "minimax":
         return -criterion(fake, _labels(fake, 0))
-    return criterion(fake, _labels(fake, 1))
+    raise ValueError(f'the loss {loss!r} is not known: use "nonsaturating" or "minimax"')
 
 
 def alternating_step(players, real, latents):

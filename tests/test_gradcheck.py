@@ -61,7 +61,7 @@ def test_the_message_names_input_index_values_and_error():
 
 def test_batch_norm_that_forgets_its_statistics_is_caught():
     class Forgetful(functions.BatchNorm):
-        """Takes mean and variance for constants: with a cotangent of ones, nobody would notice."""
+        """Takes mean and variance for constants."""
 
         def arrays_vjp(self, needs, g, out, x, weight, bias):
             grad_x, grad_weight, grad_bias = super().arrays_vjp(needs, g, out, x, weight, bias)
@@ -69,6 +69,20 @@ def test_batch_norm_that_forgets_its_statistics_is_caught():
 
     with pytest.raises(GradcheckError, match="input 0"):
         gradcheck(lambda *t: Forgetful(1e-5)(*t), [tensor((4, 3, 2)), tensor((3,), 1), tensor((3,), 2)])
+
+
+def test_inputs_drawn_from_the_seed_of_the_check_hide_nothing():
+    class Stretched(functions.BatchNorm):
+        """A gradient a thousandth too large; with a cotangent equal to x the right one is nearly zero."""
+
+        def arrays_vjp(self, needs, g, out, x, weight, bias):
+            grad_x, grad_weight, grad_bias = super().arrays_vjp(needs, g, out, x, weight, bias)
+            return grad_x * 1.001, grad_weight, grad_bias
+
+    x = Tensor(np.random.default_rng(0).standard_normal((64, 3, 4)), requires_grad=True)
+    weight, bias = Tensor(np.ones(3)), Tensor(np.zeros(3))
+    with pytest.raises(GradcheckError, match="input 0"):
+        gradcheck(lambda x: Stretched(1e-5)(x, weight, bias), x, seed=0)
 
 
 def test_float32_is_refused():

@@ -10,6 +10,7 @@ import pytest
 from minigan import checkpoint, gan, random, recipes, run_folder, training
 from minigan.errors import UserError
 from minigan.kernels import pool
+from minigan.nn import BCELoss
 from minigan.tensor import Tensor
 
 
@@ -217,3 +218,8 @@ def test_generators_of_different_purposes_are_independent():
     second = random.Generator(5, random.NOISE)
     second.draw = 1
     np.testing.assert_array_equal(first.normal((9,)), second.normal((9,)))
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="nonsaturating"):
+        gan.generator_loss(BCELoss(), Tensor([[0.5]]), "wasserstein")
