@@ -14,7 +14,7 @@ HARMLESS = set(
     "numbers operator random re statistics string time types typing warnings weakref".split()
 )
 DYNAMIC = {"__import__", "eval", "exec", "compile", "globals", "__builtins__"}  # by which an import can hide
-HIDDEN = {"__globals__", "__builtins__", "__subclasses__", "modules", "_getframe", "f_back", "f_locals", "f_globals"}
+HIDDEN = {"__globals__", "__builtins__", "__subclasses__", "sys", "_getframe", "f_back", "f_locals", "f_globals"}
 FRAMEWORKS = set(
     "torch tensorflow keras jax flax autograd theano mxnet paddle chainer cupy tinygrad scipy sklearn numba skimage".split()
 )
