@@ -195,7 +195,13 @@ class Sequential(Module):
         return x
 
     def __getitem__(self, position):
-        return list(self._modules.values())[position]
+        """The module there; for a slice, a Sequential of the same modules under the names they have here."""
+        if not isinstance(position, slice):
+            return list(self._modules.values())[position]
+        part = Sequential()
+        for name, module in list(self._modules.items())[position]:
+            setattr(part, name, module)
+        return part
 
     def __len__(self):
         return len(self._modules)

@@ -442,8 +442,13 @@ class Tensor:
     # Shape.
 
     def reshape(self, *shape):
-        """The same elements in the same order, in another shape; -1 stands for what is left."""
+        """The same elements in the same order, in another shape; -1 stands for what is left.
+
+        Raises ShapeError for a length below -1, which NumPy takes for -1.
+        """
         shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if any(length < -1 for length in shape):
+            raise ShapeError(f"a tensor {self.shape} cannot have the shape {shape}: only -1 stands for what is left")
         return self if shape == self.shape else Reshape(shape)(self)
 
     def view(self, *shape):

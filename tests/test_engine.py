@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from minigan import conv, functions, nn
 from minigan import tensor as engine
+from minigan.errors import ShapeError
 from minigan.gradcheck import gradcheck
 from minigan.tensor import Tensor, concatenate, detect_anomaly, grad, no_grad, where
 
@@ -288,3 +289,15 @@ def test_an_anomaly_is_traced_to_the_op_that_made_it():
         pytest.raises(FloatingPointError, match=r"Log\(float64\(2,\)\)"),
     ):
         (x.log() * 0.0).exp()
+
+
+def test_a_length_below_minus_one_is_refused():
+    with pytest.raises(ShapeError, match=r"\(-2, 3\)"):
+        Tensor(np.zeros((2, 3))).reshape(-2, 3)
+
+
+def test_a_slice_of_a_sequential_is_a_sequential_of_the_same_modules():
+    whole = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1))
+    part = whole[1:]
+    assert isinstance(part, nn.Sequential) and part[-1] is whole[2]
+    assert list(part.state_dict()) == ["2.weight", "2.bias"]  # PyTorch's names, too
