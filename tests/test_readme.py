@@ -44,6 +44,8 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
         if module == "minigan.bench" and "--against" in arguments:
             short += ["--help"]  # the comparison itself is test_bench's business
         on_gpu = "gpu" in arguments and "--help" not in short
+        if on_gpu and module == "minigan.train":
+            short += ["--batch-size", "2", "--steps", "2"]  # a step takes seconds there
         process = subprocess.run(
             [sys.executable, *(["-c", EMULATED, module] if on_gpu else ["-m", module]), *arguments, *short],
             cwd=tmp_path,

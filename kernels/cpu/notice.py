@@ -11,7 +11,7 @@ class _SayItOnce(event.Listener):
         self.said = False
 
     def on_start(self, compilation):
-        if not self.said:
+        if not self.said and compilation.data["dispatcher"].__module__.startswith(__package__):  # not a reader's own
             self.said = True
             with contextlib.suppress(OSError):  # a reader that went away
                 print("minigan: compiling the CPU kernels for this machine (once, less than a minute) ...",
