@@ -1,0 +1,28 @@
+"""Slips of exercise 6: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+SLIPS = [
+    ("weight not transposed", "other", "ni,ki->nk", "ni,ik->nk", "the weight is not transposed"),
+    ("bias forgotten", "other", "        y += bias\n", "        pass\n", "the bias is missing"),
+    ("bias without its sum", "arrays", "g.sum(axis=0)", "g", "the sum over the batch is missing"),
+    ("bias summed over the outputs", "arrays", "g.sum(axis=0)", "g.sum(axis=1)", "summed over the outputs"),
+    ("bias averaged", "arrays", "g.sum(axis=0)", "g.mean(axis=0)", "averaged over the batch"),
+    ("weight's gradient transposed", "arrays", "g.T @ x", "x.T @ g", "it is transposed"),
+    ("weight's gradient averaged", "arrays", "g.T @ x", "g.T @ x / len(x)", "averaged over the batch"),
+    ("weight's gradient overwritten", "loops", "grad_weight[k, i] += ", "grad_weight[k, i] = ", "that of the last image alone"),
+    ("x's gradient overwritten", "loops", "grad_x[n, i] += ", "grad_x[n, i] = ", "with respect to x is wrong"),
+    ("x's gradient with the weight transposed", "other", "nk,ki->ni", "nk,ik->ni", "the weight is transposed where it should not be"),
+    ("two gradients exchanged", "arrays", "g @ weight, g.T @ x", "g.T @ x, g @ weight", "with respect to x has shape"),
+    ("not nested", "loops", "            for inner, array in module.named_parameters():", "            for inner, array in module._arrays.items():",
+     "a module inside a module inside a module"),
+    ("no dot", "loops", 'name + "." + inner', "name + inner", "a module inside a module"),
+    ("the order of assignment alone", "other", "                inner.update(", "                state.update(", "a module's own arrays first"),
+    ("everything counts", "arrays", "attributes if isinstance(value, np.ndarray))", "attributes if not isinstance(value, Module))",
+     "a text or a list is not a parameter"),
+    ("kept on the class", "loops", "    def __init__(self):\n        self._arrays = {}\n        self._modules = {}\n",
+     "    _arrays, _modules = {}, {}\n\n    def __init__(self):\n        pass\n", ""),
+    ("copies", "loops", "state[name] = array", "state[name] = array.copy()", "are copies"),
+    ("rebound", "other", "own[name][:] = state[name]", "own[name] = state[name]", "after load_state_dict is wrong"),
+    ("broadcast", "arrays", "array.shape != state[name].shape", "False", "should raise ValueError"),
+    ("copied before it looked", "loops", "                raise ValueError(name)\n", "                raise ValueError(name)\n            own[name][...] = state[name]\n",
+     "look first, then copy"),
+]  # fmt: skip

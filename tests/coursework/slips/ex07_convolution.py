@@ -1,0 +1,28 @@
+"""Slips of exercise 7: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+SLIPS = [
+    ("a place too few", "loops", "(padded - kernel) // stride + 1", "(padded - kernel) // stride", "the 1 is missing"),
+    ("padded on one side", "loops", "padded = size + 2 * padding", "padded = size + padding", "on one side only"),
+    ("rounded up", "loops", "(padded - kernel) // stride + 1", "-((kernel - padded) // stride) + 1", "the division is rounded up"),
+    ("a true division", "arrays", "1 + room // stride", "1 + room / stride", "use //"),
+    ("no error", "loops", "    if kernel > padded:\n        raise ValueError(f\"{kernel} taps do not fit into {padded} pixels\")\n", "",
+     "should raise ValueError, but does not"),
+    ("the matrix on its side", "arrays", "return taps.reshape(len(x), -1, np.prod(sizes))",
+     "return taps.reshape(len(x), -1, np.prod(sizes)).transpose(0, 2, 1)", "taps and places are exchanged"),
+    ("channel fastest", "loops", "(c * rows + i) * cols + j", "(i * cols + j) * channels + c", "the channel runs fastest"),
+    ("columns of the kernel first", "other", "transpose(0, 1, 4, 5, 2, 3)", "transpose(0, 1, 5, 4, 2, 3)", "i and j are exchanged"),
+    ("columns of places first", "loops", "p * q_size + q]", "q * p_size + p]", "p and q are exchanged"),
+    ("border repeated", "arrays", "(padding, padding)))", "(padding, padding)), 'edge')", "repeats the border"),
+    ("indices modulo the size", "loops", "            matrix[n, (c * rows + i) * cols + j, p * q_size + q] = x[n, c, h, w]\n    return",
+     "            pass\n        matrix[n, (c * rows + i) * cols + j, p * q_size + q] = x[n, c, h % height, w % width]\n    return",
+     "the other end"),
+    ("negative indices", "loops", "            if 0 <= h < height and 0 <= w < width:\n                out",
+     "            if h < height and w < width:\n                out", "negative indices reach the other end"),
+    ("turned filters", "loops", "* weight[k, c, i, j]", "* weight[k, c, -1 - i, -1 - j]", "turned by half a circle"),
+    ("turned filters, by slices", "other", "stride, padding), weight)", "stride, padding), weight[:, :, ::-1, ::-1])", "turned by half a circle"),
+    ("one channel", "loops", "np.ndindex(channels, rows, cols)", "np.ndindex(1, rows, cols)", "only the first channel"),
+    ("overwritten", "loops", "out[n, k, p, q] += ", "out[n, k, p, q] = ", "conv2d is wrong"),
+    ("float64 out", "loops", "q_size), x.dtype)", "q_size))", "it should keep the dtype of x"),
+    ("the first image for all", "arrays", "-1) @ patches(x, weight.shape[2:], stride, padding)",
+     "-1) @ patches(x, weight.shape[2:], stride, padding)[[0] * len(x)]", "the result of the first"),
+]  # fmt: skip

@@ -1,0 +1,33 @@
+"""Slips of exercise 9: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+GRADIENT = "(h - h.mean(**over) - x_hat * (h * x_hat).mean(**over)) / s"
+SLIPS = [
+    ("batch statistics in use", "arrays", "    if training:\n", "    if True:\n", "normalised by the batch's statistics"),
+    ("running statistics moved in use", "arrays", "    return x * scale[:, None, None]", "    running_var *= 0.9 if not training else 1\n    return x * scale[:, None, None]",
+     "in use they stay as they are"),
+    ("running statistics in training", "loops", "        for index in np.ndindex", "        mean, var = running_mean[c], running_var[c]\n        for index in np.ndindex",
+     "normalised by the running statistics, after they have moved"),
+    ("batch statistics in use, nothing moved", "other", "    if not training:\n", "    if not training:\n        running_mean, running_var = values.mean(1), values.var(1)\n",
+     "normalised by the batch's statistics"),
+    ("unbiased variance to normalise by", "arrays", "        running_var[:] = (1 - momentum) * running_var + momentum * var * m / (m - 1)\n",
+     "        var = var * m / (m - 1)\n        running_var[:] = (1 - momentum) * running_var + momentum * var\n", "the unbiased variance, which is only for running_var"),
+    ("biased running variance", "other", ", ddof=1", "", "the biased variance"),
+    ("Keras's momentum", "arrays", "running_mean[:] = (1 - momentum) * running_mean + momentum * mean",
+     "running_mean[:] = momentum * running_mean + (1 - momentum) * mean", "the share of the new value"),
+    ("running mean rebound", "arrays", "running_mean[:] = ", "running_mean = ", "running_mean has not moved"),
+    ("running variance rebound", "arrays", "running_var[:] = ", "running_var = ", "running_var has not moved"),
+    ("running mean not made smaller", "other", "    running_mean *= 1 - momentum\n", "", "not made smaller"),
+    ("eps outside of the root", "loops", "math.sqrt(var + eps)", "(math.sqrt(var) + eps)", "outside of the root"),
+    ("no root", "loops", "math.sqrt(var + eps)", "(var + eps)", "the root of the variance is missing"),
+    ("one value not refused", "loops", "training and m == 1", "False", "should raise ValueError, but does not"),
+    ("refused too late", "other", '    if values.shape[1] == 1:\n        raise ValueError("a batch needs two values per channel")\n    mean',
+     "    running_mean += 1\n    if values.shape[1] == 1:\n        raise ValueError\n    running_mean -= 1\n    mean", "after it had changed"),
+    ("gradient: statistics as constants", "arrays", GRADIENT, "h / s", "taken for constants"),
+    ("gradient: no mean term", "arrays", GRADIENT, "(h - x_hat * (h * x_hat).mean(**over)) / s", "the term of the mean is missing"),
+    ("gradient: no variance term", "arrays", GRADIENT, "(h - h.mean(**over)) / s", "the term of the variance is missing"),
+    ("gradient: sums for means", "arrays", GRADIENT, "(h - h.sum(**over) - x_hat * (h * x_hat).sum(**over)) / s", "not divided by the number"),
+    ("gradient: no weight", "arrays", "g * weight[:, None, None]", "g", "weight is missing"),
+    ("gradient of weight by x", "arrays", "(g * x_hat).sum", "(g * x).sum", "x is not normalised"),
+    ("gradient of bias over the images alone", "arrays", "g.sum(axis=(0, 2, 3))", "g.sum(axis=0)", "over the images alone"),
+    ("gradient of weight overwritten", "loops", "grad_weight[c] += ", "grad_weight[c] = ", "with respect to weight is wrong"),
+]  # fmt: skip

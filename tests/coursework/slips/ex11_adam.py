@@ -1,0 +1,27 @@
+"""Slips of exercise 11: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+SLIPS = [
+    ("no correction", "loops", "correction1 = 1 - self.beta1 ** self.t[i]\n            correction2 = 1 - self.beta2 ** self.t[i]",
+     "correction1 = correction2 = 1", "the bias correction is missing"),
+    ("v not corrected", "arrays", "np.sqrt(v) / root + eps", "np.sqrt(v) + eps", "the bias correction of v is missing"),
+    ("m not corrected", "arrays", "self.lr * m / (1 - beta1**t) /", "self.lr * m /", "the bias correction of m is missing"),
+    ("t is not counted", "loops", "self.t[i] += 1", "self.t[i] = 1", "t stays 1"),
+    ("t starts at 0", "loops", "            self.t[i] += 1\n", "", "is t 0 in the first correction?"),
+    ("m is a sum", "loops", "(1 - self.beta1) * g[index]", "g[index]", "m is a sum"),
+    ("no square", "loops", "g[index] ** 2", "abs(g[index])", "v averages the gradient, not its square"),
+    ("no root", "arrays", "np.sqrt(v) / root", "v / root**2", "the root of v is missing"),
+    ("eps in the root", "loops", "math.sqrt(self.v[i][index] / correction2) + self.eps", "math.sqrt(self.v[i][index] / correction2 + self.eps)",
+     "eps is inside of the root"),
+    ("eps before the correction", "arrays", "self.eps / root if self.epsilon_hat else self.eps", "self.eps / root", "before the correction of v, as with epsilon_hat"),
+    ("epsilon_hat is not looked at", "arrays", "self.eps / root if self.epsilon_hat else self.eps", "self.eps", "after the correction of v, as without epsilon_hat"),
+    ("not in place", "arrays", "p -= self.lr * m", "p = p - self.lr * m", "has not moved"),
+    ("uphill", "loops", "[index] -= self.lr", "[index] += self.lr", "it goes uphill"),
+    ("betas exchanged", "loops", "self.beta1, self.beta2 = betas", "self.beta2, self.beta1 = betas", "beta1 and beta2 are exchanged"),
+    ("one count for all", "arrays", "np.zeros(())) for p in params]", "np.zeros(())) for p in params]\n        self.states = [(m, v, self.states[0][2]) for m, v, _ in self.states]",
+     "parameter 0 of shapes"),
+    ("state made anew", "arrays", "        beta1, beta2 = self.betas\n",
+     "        beta1, beta2 = self.betas\n        self.states = [(np.zeros_like(p), np.zeros_like(p), np.zeros(())) for p in self.params]\n",
+     "m and v are lost between the steps"),
+    ("None counts as a step", "arrays", "            if g is not None:\n                t += 1\n", "            t += 1\n            if g is not None:\n",
+     "the count of steps is shared"),
+]  # fmt: skip

@@ -1,0 +1,25 @@
+"""Slips of exercise 16: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+SLIPS = [
+    ("the unfinished line is read", "arrays", 'text.split("\\n")[:-1]', "text.splitlines()", "does not end in a newline"),
+    ("the last line is dropped", "loops", 'text.split("\\n")[:-1]', 'text.split("\\n")[:-2]', "though it is finished, was left out"),
+    ("lines counted from 0", "other", "enumerate(table, 1)", "enumerate(table)", "line 3 has 2 numbers"),
+    ("text, not numbers", "other", "np.array(column, float)", "np.array(column)", "an array of floats"),
+    ("sum for mean", "loops", "means.append(total / window)", "means.append(total)", "the sum was not divided by the window"),
+    ("the last window is missing", "loops", "range(len(values) - window + 1)", "range(len(values) - window)", "the last window is missing"),
+    ("mode same", "arrays", "np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1)",
+     'np.convolve(values, np.ones(window) / window, "same")', "the windows reach beyond the ends"),
+    ("any window", "arrays", "if not 1 <= window <= len(values):", "if False:", "should raise ValueError"),
+    ("the half is missing", "arrays", "np.mean(np.diff(values) ** 2) / 2", "np.mean(np.diff(values) ** 2)", "the half is missing"),
+    ("ratio of variances", "arrays", "np.sqrt(np.var(values) / noise)", "np.var(values) / noise", "its root is missing"),
+    ("differences' standard deviation", "arrays", "np.mean(np.diff(values) ** 2) / 2", "np.var(np.diff(values)) / 2",
+     "the mean of the differences was subtracted"),
+    ("0 / 0", "other", "    if not steps.any():\n        return 0.0\n", "", "the waviness of a constant"),
+    ("all rows", "arrays", "[:, -(len(loss_d) // 4) :]", "", "of the last 2 of 8 values"),
+    ("the first quarter", "arrays", "[:, -(len(loss_d) // 4) :]", "[:, : len(loss_d) // 4]", "of the last 2 of 8 values"),
+    ("rule 3 before rule 2", "arrays", "    if mean_real > 0.95", '    if waviness(rows[3]) > 4:\n        return "collapsed"\n    if mean_real > 0.95',
+     "rule 2 comes before rule 3"),
+    ("waves of the wrong column", "arrays", "waviness(rows[3])", "waviness(rows[2])", "d_fake swings in slow waves"),
+    ("only nan is broken", "arrays", "not np.isfinite(rows).all()", "np.isnan(rows).any()", "holds inf in its last quarter"),
+    ("infinite sums", "loops", "            if not math.isfinite(value):\n                return \"broken\"\n", "            pass\n", "holds nan in its last quarter"),
+]  # fmt: skip

@@ -1,0 +1,27 @@
+"""Slips of exercise 19: (what is wrong, the solution it is made in, its text, the wrong text, words the grader must say)."""
+
+SLIPS = [
+    ("the gradient alone", "arrays", "return answer", "return g", "it is the gradient of f"),
+    ("times v, not differentiated", "arrays", "return answer", "return g * v", "differentiated once more"),
+    ("v is missing", "loops", "(gradient * Tensor(v)).sum()", "gradient.sum()", "v is missing"),
+    ("v afterwards", "arrays", "grad(g, x, grad_outputs=Tensor(v))\n    return answer", "grad(g.sum(), x)\n    return answer * v", "v is multiplied after the second gradient"),
+    ("no graph for the Hessian", "loops", "(gradient,) = grad(f(x), x, create_graph=True)", "(gradient,) = grad(f(x), x)", "differentiates a gradient that has no graph"),
+    ("no graph for the slope", "arrays", "(g,) = grad(scores.sum(), x, create_graph=True)", "(g,) = grad(scores.sum(), x)", "a number without a graph"),
+    ("out of the graph", "arrays", "return g.flatten(1)", "return g.detach().flatten(1)", "a number without a graph"),
+    ("1/2", "loops", "(gamma / 2)", "gamma", "the factor 1/2 is missing"),
+    ("gamma", "loops", "(gamma / 2)", "(1 / 2)", "gamma is missing"),
+    ("sum for mean", "loops", "(gamma / 2) / len(real)", "(gamma / 2)", "it is the sum over the images"),
+    ("mean over elements", "arrays", "** 2).sum(1).mean() * (gamma / 2)", "** 2).mean() * (gamma / 2)", "|.|^2 is a sum"),
+    ("scores averaged", "arrays", "scores.sum()", "scores.mean()", "the scores were averaged"),
+    ("not squared", "loops", "return (slope**2).sum()", "return (slope**2).sum().sqrt()", "the norm is not squared"),
+    ("at the real images", "arrays", "Tensor(fake.data + t * (real - fake.data), requires_grad=True)", "Tensor(real, requires_grad=True)", "it is taken at the real images"),
+    ("at the fakes", "arrays", "Tensor(fake.data + t * (real - fake.data), requires_grad=True)", "Tensor(fake.data, requires_grad=True)", "it is taken at the generated images"),
+    ("t for fake", "loops", "t[n] * real[n : n + 1] + (1 - t[n])", "(1 - t[n]) * real[n : n + 1] + t[n]", "t belongs to real"),
+    ("one t", "loops", "t[n] * real[n : n + 1] + (1 - t[n])", "t[0] * real[n : n + 1] + (1 - t[0])", "one t is used for all images"),
+    ("the 1", "loops", ".sqrt() - 1) ** 2", ".sqrt()) ** 2", "the 1 is not taken off"),
+    ("the root", "loops", ".sqrt() - 1) ** 2", " - 1) ** 2", "the root is missing"),
+    ("the square", "loops", "(squared_slope(d, between).sqrt() - 1) ** 2", "squared_slope(d, between).sqrt() - 1", "the square around"),
+    ("norm of the batch", "arrays", ".sum(1).sqrt()", ".sum().sqrt()", "that of the whole batch"),
+    ("mean of squares", "arrays", ".sum(1).sqrt()", ".mean(1).sqrt()", "the mean of squares"),
+    ("into the generator", "arrays", "x = Tensor(fake.data + t * (real - fake.data), requires_grad=True)", "x = fake + Tensor(t) * (Tensor(real) - fake)", "flows back into the generator"),
+]  # fmt: skip

@@ -1,0 +1,60 @@
+import numpy as np
+
+
+def linear(x, weight, bias=None):
+    y = np.zeros((len(x), len(weight)))
+    for n, image in enumerate(x):
+        for k, row in enumerate(weight):
+            for a, b in zip(image, row):
+                y[n, k] += a * b
+            if bias is not None:
+                y[n, k] += bias[k]
+    return y
+
+
+def linear_backward(g, x, weight):
+    grad_x, grad_weight, grad_bias = np.zeros(x.shape), np.zeros(weight.shape), np.zeros(len(weight))
+    for n, image in enumerate(x):
+        for k, row in enumerate(weight):
+            grad_bias[k] += g[n, k]
+            for i, pixel in enumerate(image):
+                grad_weight[k, i] += g[n, k] * pixel
+                grad_x[n, i] += g[n, k] * row[i]
+    return grad_x, grad_weight, grad_bias
+
+
+class Module:
+    def __init__(self):
+        self._arrays = {}
+        self._modules = {}
+
+    def __setattr__(self, name, value):
+        if isinstance(value, np.ndarray):
+            self._arrays[name] = value
+        if isinstance(value, Module):
+            self._modules[name] = value
+        object.__setattr__(self, name, value)
+
+    def named_parameters(self):
+        for name, array in self._arrays.items():
+            yield name, array
+        for name, module in self._modules.items():
+            for inner, array in module.named_parameters():
+                yield name + "." + inner, array
+
+    def state_dict(self):
+        state = {}
+        for name, array in self.named_parameters():
+            state[name] = array
+        return state
+
+    def load_state_dict(self, state):
+        own = self.state_dict()
+        for name in state:
+            if name not in own:
+                raise KeyError(name)
+        for name in own:
+            if state[name].shape != own[name].shape:
+                raise ValueError(name)
+        for name in own:
+            own[name][...] = state[name]
