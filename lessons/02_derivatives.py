@@ -131,8 +131,8 @@ assert np.allclose(by_hand, numeric, rtol=0, atol=1e-9)
 
 # %% [markdown]
 # 1568 evaluations for one gradient. The generator of chaudhary2024 has some 300,000 weights: one training step by
-# differences would take half an hour, by the chain rule it takes milliseconds. So from here on the chain rule does the work
-# (lesson 3 lets a program apply it), and differences are kept for what they are good at: *checking* it.
+# differences would take half an hour, by the chain rule it takes milliseconds. So from here on the chain rule does the
+# work (lesson 3 lets a program apply it), and differences are kept for what they are good at: *checking* it.
 #
 # ## Three questions
 #

@@ -273,8 +273,11 @@ def mse_loss(input, target, reduction="mean"):
 def cross_entropy(input, target, reduction="mean"):
     """-log softmax(input)[target] for logits (N, C) and class numbers (N,), reduced.
 
-    Raises ShapeError where the shapes are others, ValueError for a class that has no logit.
+    Raises TypeError for classes that are not a Tensor, ShapeError where the shapes are others, ValueError for a class
+    that has no logit.
     """
+    if not isinstance(target, Tensor):
+        raise TypeError(f"cross entropy takes the classes as a Tensor, not as {type(target).__name__}: Tensor(classes)")
     if input.ndim != 2 or target.shape != input.shape[:1]:
         raise ShapeError(f"cross entropy takes logits (N, C) and classes (N,), not {input.shape} and {target.shape}")
     if ((target.data < 0) | (target.data >= input.shape[1])).any():

@@ -301,3 +301,8 @@ def test_a_slice_of_a_sequential_is_a_sequential_of_the_same_modules():
     part = whole[1:]
     assert isinstance(part, nn.Sequential) and part[-1] is whole[2]
     assert list(part.state_dict()) == ["2.weight", "2.bias"]  # PyTorch's names, too
+
+
+def test_classes_that_are_no_tensor_are_refused():
+    with pytest.raises(TypeError, match="Tensor"):
+        functions.cross_entropy(Tensor(np.zeros((2, 3))), np.array([0, 1]))
