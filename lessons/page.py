@@ -42,7 +42,7 @@ if not _in_notebook():
 
 
 def length(normal, short, full=None):
-    """One of the three values: `normal` for a reader, `short` for the tests, `full` (if there is one) for the paper's own size."""
+    """One of the three: `normal` for a reader, `short` for the tests, `full`, if there is one, for the paper's own size."""
     return {"normal": normal, "short": short, "full": normal if full is None else full}[LENGTH]
 
 
