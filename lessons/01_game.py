@@ -141,7 +141,7 @@ axes[0].legend(fontsize=8, loc="upper left", ncols=2)
 for values, name, goal in zip(history[:, 5:].T, "DG", (2 * np.log(2), np.log(2))):
     line = axes[3].semilogx(np.arange(len(values)) + 1, values, label=f"loss of {name}", linewidth=0.8)
     axes[3].axhline(goal, linestyle=":", color=line[0].get_color())
-axes[3].set(xlabel="step", ylabel="nats", title="losses; dotted: 2 ln 2 and ln 2")
+axes[3].set(xlabel="step", ylabel="nats (natural logarithms)", title="losses; dotted: 2 ln 2 and ln 2")
 axes[3].legend()
 show(
     figure,

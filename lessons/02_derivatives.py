@@ -34,7 +34,7 @@ def central_difference(f, x, h):
 
 
 def softplus(x):
-    """log(1 + e^x): the loss of a discriminator that answers x for an image that is fake."""
+    """log(1 + e^x): the loss of a discriminator that gives a fake image the score x."""
     return np.log1p(np.exp(x))
 
 

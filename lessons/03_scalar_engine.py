@@ -118,8 +118,9 @@ assert backward(y) == 1001 and x.grad == 2.0**1000
 
 # %% [markdown]
 # ## A discriminator of two neurons
-# Real points lie near 0, generated ones on both sides. One neuron can only split the line in two; two can cut out the
-# middle. The loss is lesson 2's: softplus$(-s)$ for a real point of score $s$, softplus$(s)$ for a generated one.
+# Real points lie near 0, generated ones on both sides. One neuron, $\tanh(wx+b)$, can only split the line in two; two
+# can cut out the middle. The loss is lesson 2's: softplus$(-s)$ for a real point of score $s$, softplus$(s)$ for a
+# generated one.
 
 
 # %%

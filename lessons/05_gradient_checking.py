@@ -24,7 +24,7 @@ from minigan.tensor import Op, Tensor
 #
 # Batch normalisation brings each column of $x$ (N, C) to mean 0 and variance 1:
 # $\hat x=(x-\mu)/\sqrt{\sigma^2+\epsilon}$. Since $\mu$ and $\sigma$ depend on every row, the vector-Jacobian product
-# mixes the rows (a bar is the mean over them):
+# mixes the rows (a bar is the mean over them; lesson 9 derives it):
 #
 # $$\text{vjp}(g) = \frac{1}{\sqrt{\sigma^2+\epsilon}}\Bigl(g - \overline{g} - \hat x\;\overline{g\,\hat x}\Bigr).$$
 #
@@ -135,7 +135,7 @@ assert alarms[1:6, 4].min() > 0.7 and not alarms[6, 4].any() and alarms[1:, 5].m
 # - **Ones.** Each column of $\hat x$ sums to 0, whatever $x$ is, so the true gradient of the sum is 0. With $g=1$
 #   three of the mistakes work on $g-\overline g=0$, and a fourth changes nothing: $0=0$.
 # - **One index** sees one of 24 partial derivatives. A mistake in one row of eight is met one time in eight.
-# - **float32** alarms at everything, right or wrong. At 1e-2 it is quiet, and blind to the small term.
+# - **float32** alarms at everything, right or wrong. At 1e-2 it passes what is right, and a forgotten $\epsilon$, too.
 # - **Random**: an error $e$ shows as $\langle e,v\rangle$, a normal number of standard deviation $|e|$. It is missed
 #   only within the tolerance $t$: a chance of about $0.8\,t/|e|$.
 # - **Order 2** checks the gradient, too, as a function of $x$ and $g$. A cut graph is invisible without it, and a
@@ -148,7 +148,7 @@ assert alarms[1:6, 4].min() > 0.7 and not alarms[6, 4].any() and alarms[1:, 5].m
 
 # %%
 def slope_forgotten(t):
-    """A leaky ReLU whose gradient is that of t."""
+    """A leaky ReLU, max(t, 0.2 t), but with the gradient of t: what is detached counts as a constant."""
     return t + (leaky_relu(t, 0.2) - t).detach()
 
 

@@ -90,7 +90,7 @@ class Classifier(Module):
             setattr(self, name, layer)
 
     def __call__(self, x):
-        x = functions.relu(x.reshape(-1, 784) @ self.hidden.weight.T + self.hidden.bias)  # (N, 24)
+        x = functions.relu(x.reshape(-1, 784) @ self.hidden.weight.T + self.hidden.bias)  # max(0, .): (N, 24)
         return x @ self.output.weight.T + self.output.bias  # (N, 10)
 
 

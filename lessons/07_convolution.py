@@ -4,7 +4,7 @@
 # **Objective.** After this lesson you can write a convolution as its definition says, tell the size of its output,
 # turn it into a matrix product, and run the library with a kernel of your own.
 #
-# **You need** lesson 2 (gradient checks) and NumPy's slices. *3 seconds.*
+# **You need** lesson 5 (gradient checks) and NumPy's slices. *3 seconds.*
 #
 # **In the library:** `kernels/reference.py`, `kernels/cpu/im2col.py`, `kernels/__init__.py`. **Follows:** Dumoulin and
 # Visin, *A guide to convolution arithmetic for deep learning* (2016), chapter 2; Chellapilla, Puri and Simard, *High

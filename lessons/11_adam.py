@@ -4,7 +4,7 @@
 # **Objective.** After this lesson you can write Adam from its paper, and say how long its steps are and why GANs want
 # another $\beta_1$ than everyone else.
 #
-# **You need** gradient descent (lesson 1) and `grad` (lesson 3). *3 seconds.*
+# **You need** gradient descent (lesson 1) and `grad` (lesson 4). *3 seconds.*
 #
 # **In the library:** `minigan/optim.py`, and `adam` in `kernels/reference.py`. **Follows:** Kingma and Ba, *Adam: A
 # Method for Stochastic Optimization* (2015), algorithm 1 and section 2; Radford et al., *Unsupervised Representation
@@ -124,7 +124,7 @@ assert sizes[0] < 0.3 and sizes[-1] > 0.85  # jeganathan2025
 # ## Why 0.5 in a GAN
 #
 # $m$ averages past gradients, of mean age $\beta_1/(1-\beta_1)$: 9 steps for 0.9, 1 for 0.5. An opponent moves on
-# meanwhile. In the smallest GAN (Mescheder et al. 2018) the only real image is the number 0, the generator says
+# meanwhile. In the smallest GAN (the Dirac-GAN, Mescheder et al. 2018) the only real image is the number 0, G says
 # $\theta$, the discriminator's logit is $\psi x$. **Predict:** which of 0.9, 0.5 and 0 brings $\theta$ nearest to 0?
 
 

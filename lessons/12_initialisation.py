@@ -26,8 +26,8 @@ backend.set_threads(1)  # these networks are too small to share out
 # A layer's output is a sum of $n$ products, $y=\sum_i w_i x_i$. For independent $w_i$ of mean 0, its mean square is
 # $n\operatorname{Var}[w]$ times that of $x$, and so layer after layer. The gradient on its way back is multiplied
 # likewise, with $n$ the number of outputs. So Glorot's variance is $2/(n_\text{in}+n_\text{out})$, between both. A
-# ReLU halves the mean square, so He's is $2/n_\text{in}$. DCGAN's is a plain $0.02^2$. **Predict:** by which factor
-# does each change a signal in 20 layers of 100 units?
+# ReLU halves the mean square, so He's is $2/n_\text{in}$. DCGAN's, the deep convolutional GAN's, is $0.02^2$.
+# **Predict:** by which factor does each change a signal in 20 layers of 100 units?
 
 # %%
 scales = {

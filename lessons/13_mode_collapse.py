@@ -50,7 +50,7 @@ print(f"real data: {modes} modes, {share:.1%} of high quality")
 # This is `gan.alternating_step` without its options: `D`'s step, then `G`'s step through the `D` just updated. `grad`
 # walks to the parameters it is asked for and no further: `D`'s loss does not reach `G` (`detach`), and `G`'s loss goes
 # *through* `D` without forming the gradients of `D`'s weights. **Predict:** had we called `loss_g.backward()`, which
-# gradients would have been computed for nothing, and where would they be now?
+# gradients would have been computed for nothing, and where would they be now? (All of `D`'s, left in `.grad`.)
 
 
 # %%
@@ -132,7 +132,7 @@ draw({"as it is": train(0, STEPS)}, STEPS, alt)
 # %% [markdown]
 # All samples go the same way, since `D` shows them all the same slope: towards a side where there is data and where,
 # lately, they were not. When `D` has learned that this side is now full of generated samples, they leave, all together.
-# Modes get their turn, none is held. And the mean losses, 1.34 and 0.78, are near those of the equilibrium (lesson 16).
+# Modes get their turn, none is held.
 #
 # ## Remedies
 # A remedy is an idea about the cause. (1) `D` is too slow, `G` answers a picture of the past: take 3 steps of `D` for

@@ -2,8 +2,10 @@
 # # 15. jeganathan2025: a DCGAN in Keras's way, stopped and resumed
 #
 # **Objective.** After this lesson you can name what a GAN written for Keras does otherwise than one written for
-# PyTorch, and stop a training run so that nobody can tell from its results. **You need** lesson 14. *40 seconds*;
-# `--full` takes 14 of the paper's epochs, in all about 25 minutes on two cores (all 500 would take some 14 hours).
+# PyTorch, and stop a training run so that nobody can tell from its results.
+#
+# **You need** lesson 14. *40 seconds*; `--full` takes 14 of the paper's epochs, in all about 25 minutes on two cores
+# (all 500 would take some 14 hours).
 #
 # **In the library:** `minigan/recipes.py`, `minigan/checkpoint.py`, `minigan/run_folder.py`. **Follows:** Jeganathan,
 # *Exploring the Power of GANs for Image Generation: A Case Study on the MNIST Dataset* (2025).

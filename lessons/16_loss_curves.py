@@ -150,8 +150,7 @@ for name, (rows, _, _) in runs.items():
     assert verdict == name or (name == "healthy" and LENGTH == "short")  # 240 steps are still its first bump
 
 # %% [markdown]
-# The limits fit these runs; take others from runs that you know to be good. (The last quarter of a whole run of
-# chaudhary2024 has a waviness of 1.0, that of the first 3,500 steps of jeganathan2025 one of 3.1.) And mind what no
+# The limits fit these runs; take others from runs that you know to be good. And mind what no
 # rule can do: the curves know only what $D$ has noticed. Look at the samples, too.
 #
 # ## Three questions

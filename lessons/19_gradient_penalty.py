@@ -4,7 +4,7 @@
 # **Objective.** After this lesson you can differentiate a gradient, say what an engine must do so that this is right,
 # and end the circling of a GAN with it.
 #
-# **You need** the engine (lessons 3 and 4) and `gradcheck` (lesson 5). *10 seconds.*
+# **You need** the engine (lessons 3 and 4), `gradcheck` (lesson 5) and the game of lesson 11. *10 seconds.*
 #
 # **In the library:** `grad` and `FusedOp` in `minigan/tensor.py`. **Follows:** Mescheder, Geiger and Nowozin, *Which
 # Training Methods for GANs do actually Converge?* (2018): the Dirac-GAN of section 2, the penalty $R_1$ of section 4.

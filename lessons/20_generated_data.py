@@ -2,12 +2,16 @@
 # # 20. What generated data is good and bad for
 #
 # **Objective.** After this lesson you can ask of generated images, by measurement: whose data do they mirror, are they
-# copies, can they be told from real ones, and what did they cost? **You need** lesson 14. *20 seconds.*
+# copies, can they be told from real ones, and what did they cost?
+#
+# **You need** lesson 14. *25 seconds.*
 #
 # **In the library:** `minigan/data.py` (data sets), `minigan/sampling.py` (images of a generator). **Follows:** Theis,
 # van den Oord and Bethge, *A note on the evaluation of generative models* (2016); Lopez-Paz and Oquab, *Revisiting
 # Classifier Two-Sample Tests* (2017); Strubell, Ganesh and McCallum, *Energy and Policy Considerations for Deep
-# Learning in NLP* (2019). First, a judge: a small classifier that says which digit it sees.
+# Learning in NLP* (2019).
+#
+# First, a judge: a small classifier that says which digit it sees.
 
 # %%
 import os
@@ -158,8 +162,9 @@ for name, (seconds, watts) in runs.items():
     print(f"{name:22} {seconds:4.0f} s x {watts} W = {energy:5.2f} Wh, {0.4 * energy:4.2f} g CO2")
 
 # %% [markdown]
-# One to seven watt-hours, uncertain by a factor of two; boiling a litre of water takes about 100. What costs is
-# repetition: the trials before the run that is reported (Strubell et al.), and the runs that greater speed invites.
+# The full runs take one to seven watt-hours, uncertain by a factor of two; boiling a litre of water takes about 100.
+# What costs is repetition: the trials before the run that is reported (Strubell et al.), and the runs that greater
+# speed invites.
 #
 # ## Three questions
 #

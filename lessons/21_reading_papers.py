@@ -2,7 +2,9 @@
 # # 21. Two papers, read against their code
 #
 # **Objective.** After this lesson you can read a paper on GANs with its code beside it, find where they part, and find
-# out by a small experiment what the difference does. **You need** lessons 10, 14 and 15. *20 seconds.*
+# out by a small experiment what the difference does.
+#
+# **You need** lessons 10, 14 and 15. *6 seconds.*
 #
 # **In the library:** `minigan/recipes.py`. **Follows:** Chaudhary et al., *Image Generation with Generative Adversarial
 # Networks* (2024); Jeganathan, *Exploring the Power of GANs for Image Generation* (2025); for the corrections,

@@ -42,7 +42,7 @@ if not _in_notebook():
 
 
 def length(normal, short, full=None):
-    """One of the three: `normal` for a reader, `short` for the tests, `full`, if there is one, for the paper's own size."""
+    """One of the three: `normal` for a reader, `short` for the tests, `full`, if given, for the paper's own size."""
     return {"normal": normal, "short": short, "full": normal if full is None else full}[LENGTH]
 
 
@@ -66,4 +66,4 @@ def show(figure, alt):
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{Path(sys.argv[0]).stem}_{_drawn}.png"
     path.write_bytes(png.getvalue())
-    print(f"[{path}] {alt}")
+    print(f"[{path}] {alt}" + (" (at its normal length)" if LENGTH == "short" else ""))

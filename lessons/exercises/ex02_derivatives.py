@@ -11,7 +11,7 @@ import numpy as np
 def numeric_gradient(f, x, h=1e-5):
     """The gradient of f at x by central differences, one element at a time.
 
-    f: a function of an array of x's shape that returns one number. x: an array of any shape; it is left as it was.
+    f: a function of an array of x's shape that returns one number. x: an array of any shape, never written to: nudge a copy.
     h: the step. Returns an array of x's shape.
     """
     raise NotImplementedError("numeric_gradient")
