@@ -47,10 +47,10 @@ print(f"real data: {modes} modes, {share:.1%} of high quality")
 
 # %% [markdown]
 # ## The step, read line by line
-# This is `gan.alternating_step` without its options: `D`'s step, then `G`'s step through the `D` just updated. `grad`
-# walks to the parameters it is asked for and no further: `D`'s loss does not reach `G` (`detach`), and `G`'s loss goes
-# *through* `D` without forming the gradients of `D`'s weights. **Predict:** had we called `loss_g.backward()`, which
-# gradients would have been computed for nothing, and where would they be now? (All of `D`'s, left in `.grad`.)
+# This is `gan.alternating_step` without its options: D's step, then G's step through the D just updated. `grad`
+# walks to the parameters it is asked for and no further: D's loss does not reach G (`detach`), and G's loss goes
+# *through* D without forming the gradients of D's weights. **Predict:** had we called `loss_g.backward()`, which
+# gradients would have been computed for nothing, and where would they be now? (All of D's, left in `.grad`.)
 
 
 # %%
@@ -92,8 +92,8 @@ assert np.isclose(mine[0].item(), library.loss_d.item()) and np.isclose(mine[1].
 
 # %% [markdown]
 # ## A discriminator that is too slow
-# `D` has one hidden layer and takes one step for each of `G`'s, with the same learning rate. **Predict:** `G` wants to
-# be where `D` is high. Where are its samples after 150 steps? After 1200: nearer, over all eight modes, or elsewhere?
+# D has one hidden layer and takes one step for each of G's, with the same learning rate. **Predict:** G wants to
+# be where D is high. Where are its samples after 150 steps? After 1200: nearer, over all eight modes, or elsewhere?
 
 
 # %%
@@ -130,14 +130,14 @@ alt = "Eight pictures of the ring of eight modes: the samples are one narrow clu
 draw({"as it is": train(0, STEPS)}, STEPS, alt)
 
 # %% [markdown]
-# All samples go the same way, since `D` shows them all the same slope: towards a side where there is data and where,
-# lately, they were not. When `D` has learned that this side is now full of generated samples, they leave, all together.
+# All samples go the same way, since D shows them all the same slope: towards a side where there is data and where,
+# lately, they were not. When D has learned that this side is now full of generated samples, they leave, all together.
 # Modes get their turn, none is held.
 #
 # ## Remedies
-# A remedy is an idea about the cause. (1) `D` is too slow, `G` answers a picture of the past: take 3 steps of `D` for
-# each of `G`'s (the $k$ of Goodfellow et al. 2014, algorithm 1). (2) The same at no cost: a learning rate five times
-# larger for `D` (two time scales: Heusel et al. 2017). (3) `D` sees one sample at a time and cannot know that they are
+# A remedy is an idea about the cause. (1) D is too slow, G answers a picture of the past: take 3 steps of D for
+# each of G's (the $k$ of Goodfellow et al. 2014, algorithm 1). (2) The same at no cost: a learning rate five times
+# larger for D (two time scales: Heusel et al. 2017). (3) D sees one sample at a time and cannot know that they are
 # all alike: show it 4 side by side, all real or all generated (packing, PacGAN). **Predict** which help. One run proves
 # little, so each is judged on three seeds.
 
@@ -156,14 +156,14 @@ if LENGTH != "short":
     assert scores["packs of 4"][:, 1].mean() < 0.5 * scores["D's lr x 5"][:, 1].mean()
 
 # %% [markdown]
-# A `D` that keeps up cures it, either way. Packing does not, *here*: with a `D` as slow as before, a pack tells it more
+# A D that keeps up cures it, either way. Packing does not, *here*: with a D as slow as before, a pack tells it more
 # than it can use. That is no verdict on packing, whose authors had other networks and longer runs; it says that the
 # cause was another one. And 8 modes are not the end: a third of the samples still lies between them.
 #
 # ## Three questions
 #
 # 1. A generator draws the 8 centres exactly and nothing else, or one mode in 93% of cases. What do the measures say?
-# 2. 3 steps of `D` cost more time. Does the game as it is get there with three times the steps? And packs with `D`'s
+# 2. 3 steps of D cost more time. Does the game as it is get there with three times the steps? And packs with D's
 #    larger learning rate? Try both.
 # 3. In `my_step`, what would change if `fake.detach()` were `fake`?
 #
