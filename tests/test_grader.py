@@ -36,7 +36,7 @@ def graded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("answers")
     outside = folder.parent / "outside.txt"
     answers = {
-        "ex02_derivatives": RIGHT.replace(" / len(y)", ""),
+        "ex02_derivatives": "from helper import count\n" + RIGHT.replace(" / len(y)", ""),
         "ex03_scalar_engine": "import torch\n",
         "ex04_tensors": (EXERCISES / "ex04_tensors.py").read_text(),
         "ex05_gradient_checking": "while True:\n    pass\n",
@@ -44,6 +44,7 @@ def graded(tmp_path_factory):
         "ex07_convolution": "import os\n",
         "ex08_transposed_convolution": "def conv_transpose2d(:\n",
         "ex09_batch_normalisation": "from minigan import functions\n",
+        "helper": "count = len\n",
     }
     for name, text in answers.items():
         (folder / f"{name}.py").write_text(text)
@@ -128,14 +129,35 @@ def test_seeds_change_the_inputs_and_the_same_seed_does_not():
         ("import grading.compare", "grading"),
         ("import numpy\nnumpy.sys.modules['minigan']", "sys"),
         ("import minigan.tensor\nminigan.conv.conv2d", "minigan"),
+        ("from contextlib import sys", "sys"),
+        ("from collections import _sys as s", "_sys"),
+        ("import operator\noperator.attrgetter('__globals__')", "__globals__"),
+        ("type(__spec__.loader)('a', 'b').load_module()", "__spec__|load_module"),
+        ("import os", "os"),
     ],
 )
 def test_borrowed_answers_are_refused_by_name(tmp_path, text, named):
     (tmp_path / "helper.py").write_text("import jax\n")
+    for shadow in ("minigan", "os", "torch", "grading"):  # hide nothing
+        (tmp_path / f"{shadow}.py").write_text("")
     path = tmp_path / "ex02_derivatives.py"
     path.write_text(text)
-    with pytest.raises(imports.ImportRefused, match=f"uses {named}"):
+    with pytest.raises(imports.ImportRefused, match=f"uses ({named})"):
         imports.scan(path, ())
+
+
+def test_a_shadow_of_another_module_is_named(tmp_path):
+    (tmp_path / "minigan.py").write_text("")
+    path = tmp_path / "ex02_derivatives.py"
+    path.write_text("import minigan\n")
+    with pytest.raises(imports.ImportRefused, match="minigan.py has the name of another module: rename it"):
+        imports.scan(path, ())
+
+
+def test_a_mark_of_utf8_is_no_mistake(tmp_path):
+    path = tmp_path / "ex02_derivatives.py"
+    path.write_bytes(b"\xef\xbb\xbfimport numpy as np\n")
+    imports.scan(path, ())
 
 
 @pytest.mark.parametrize(
@@ -150,8 +172,10 @@ def test_a_changed_module_is_refused_by_name(tmp_path, text):
 
 def test_what_an_exercise_allows_can_be_imported(tmp_path):
     path = tmp_path / "ex19.py"
-    path.write_text("import math\nimport numpy as np\nfrom minigan.tensor import Tensor, grad\nimport helper\n"
-        "class Network:\n    def __init__(self):\n        self.modules = {}\n")
+    path.write_text(
+        "import math\nimport numpy as np\nfrom minigan.tensor import Tensor, grad\nimport helper\n"
+        "class Network:\n    def __init__(self):\n        self.modules = {}\n"
+    )
     (tmp_path / "helper.py").write_text("from collections import deque\n")
     imports.scan(path, ("minigan.tensor",))
     with pytest.raises(imports.ImportRefused):
@@ -159,9 +183,17 @@ def test_what_an_exercise_allows_can_be_imported(tmp_path):
 
 
 def test_options_that_cannot_be_are_one_line(tmp_path):
-    for options in (("--student", tmp_path / "none"), ("--report", tmp_path / "none" / "grade.json")):
+    (tmp_path / "mine.py").write_text("precious")
+    for options, words in (
+        (("--student", tmp_path / "none"), "there is no such folder"),
+        (("--report", tmp_path / "none" / "grade.json"), "there is no folder"),
+        (("--report", tmp_path), "that is a folder"),
+        (("--report", tmp_path / "mine.py"), "is no report"),
+        (("--limit", "0"), "above 0"),
+    ):
         process = grade(*options)
-        assert process.returncode == 4 and "there is no" in process.stderr and "Traceback" not in process.stderr
+        assert process.returncode == 4 and words in process.stderr and "Traceback" not in process.stderr
+    assert (tmp_path / "mine.py").read_text() == "precious"
 
 
 def test_agree_names_the_worst_index_and_the_likely_slip():

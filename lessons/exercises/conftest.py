@@ -32,8 +32,10 @@ def pytest_configure(config):
         raise pytest.UsageError(
             f"--student {folder}: there is no such folder; make one and copy a stub of lessons/exercises there"
         )
-    if target is not None and not Path(target).resolve().parent.is_dir():
-        raise pytest.UsageError(f"--report {target}: there is no folder to write it in")
+    if target is not None and report.why_not(target):
+        raise pytest.UsageError(f"--report {target}: {report.why_not(target)}")
+    if not config.getoption("--limit") > 0:
+        raise pytest.UsageError("--limit takes a number of seconds above 0")
     config.grade = Grade(folder, config.getoption("--seed"), config.getoption("--limit"))
 
 

@@ -5,6 +5,10 @@
 
 import ast
 import builtins
+import importlib.util
+import re
+import sys
+import tokenize
 from pathlib import Path
 
 from grading.check import Mistake
@@ -14,7 +18,11 @@ HARMLESS = set(
     "numbers operator random re statistics string time types typing warnings weakref".split()
 )
 DYNAMIC = {"__import__", "eval", "exec", "compile", "globals", "__builtins__"}  # by which an import can hide
-HIDDEN = {"__globals__", "__builtins__", "__subclasses__", "sys", "_getframe", "f_back", "f_locals", "f_globals"}
+HIDDEN = set(
+    "__globals__ __builtins__ __subclasses__ __spec__ __loader__ load_module sys _sys _getframe f_back f_locals "
+    "f_globals".split()
+)
+OURS = {"minigan", "grading", "checks", "conftest", "minigan_answers"}
 FRAMEWORKS = set(
     "torch tensorflow keras jax flax autograd theano mxnet paddle chainer cupy tinygrad scipy sklearn numba skimage".split()
 )
@@ -31,19 +39,39 @@ def scan(path, allowed, seen=None):
         return
     seen.add(path)
     try:
-        tree = ast.parse(path.read_text(), path.name)
-    except SyntaxError as error:
-        raise Mistake(f"{path.name} is not Python: line {error.lineno}: {error.msg}") from None
+        with tokenize.open(path) as file:  # knows Python's encodings, and the mark that some editors put first
+            tree = ast.parse(file.read(), path.name)
     except (UnicodeDecodeError, ValueError):
         raise Mistake(f"{path.name} is not a text file in UTF-8") from None
+    except SyntaxError as error:
+        line = f"line {error.lineno}: " if error.lineno else ""
+        raise Mistake(f"{path.name} is not Python: {line}{error.msg}") from None
+    own = own_modules(path.parent)
     for name in _changed_modules(tree):
         raise ImportRefused(f"{path.name} changes {name}, which the checks use, too")
     for name in _imported(tree):
-        own = path.parent / f"{name.split('.')[0]}.py"
-        if own.is_file():
-            scan(own, allowed, seen)
+        root = name.split(".")[0]
+        if root in own:
+            scan(path.parent / f"{root}.py", allowed, seen)
         else:
-            refuse_unless_allowed(name, allowed, path.name)
+            refuse_unless_allowed(name, allowed, path)
+
+
+def own_modules(folder):
+    """The names of the modules in a student's folder, without those that are named like somebody else's."""
+    return {path.stem for path in folder.glob("*.py") if not _is_taken(path.stem, folder)}
+
+
+def _is_taken(name, folder):
+    if re.match(r"ex\d\d_", name):  # a student's own answer to another exercise
+        return False
+    if name in OURS or name in sys.stdlib_module_names:
+        return True
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return True
+    return spec is not None and not (spec.origin or "").startswith(str(folder))
 
 
 def _imported(tree):
@@ -55,8 +83,12 @@ def _imported(tree):
             for alias in node.names:
                 whole = node.module or "a relative import"
                 yield f"{whole}.{alias.name}" if whole == "minigan" else whole
-        elif isinstance(node, ast.Name) and node.id in DYNAMIC:
+                if alias.name in HIDDEN:
+                    yield alias.name
+        elif isinstance(node, ast.Name) and node.id in DYNAMIC | HIDDEN:
             yield node.id
+        elif isinstance(node, ast.Constant) and node.value in HIDDEN - {"sys"}:  # getattr(f, "__globals__")
+            yield node.value
         elif isinstance(node, ast.Attribute) and node.attr in HIDDEN:
             yield node.attr
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "minigan":
@@ -73,7 +105,7 @@ def _changed_modules(tree):
         written = isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del))
         given = (
             node.args[:1]
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "delattr")
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "delattr", "vars")
             else []
         )
         for root in [_root(node)] if written else [_root(argument) for argument in given]:
@@ -88,8 +120,8 @@ def _root(node):
     return getattr(node, "id", None)
 
 
-def refuse_unless_allowed(name, allowed, file):
-    """Raises ImportRefused for a dotted module name that is neither harmless nor allowed."""
+def refuse_unless_allowed(name, allowed, path):
+    """Raises ImportRefused for a dotted module name, used in the file `path`, that is neither harmless nor allowed."""
     root = name.split(".")[0]
     if root in HARMLESS or any(name == a or name.startswith(a + ".") for a in allowed):
         return
@@ -103,23 +135,39 @@ def refuse_unless_allowed(name, allowed, file):
         reason = "a way around the checks"
     else:
         reason = "not among what this exercise allows"
+    shadow = (
+        f" (your own {root}.py has the name of another module: rename it)"
+        if (path.parent / f"{root}.py").is_file()
+        else ""
+    )
     raise ImportRefused(
-        f"{file} uses {name}: {reason}. Allowed: {', '.join(('numpy', *allowed))}, and Python's "
+        f"{path.name} uses {name}: {reason}{shadow}. Allowed: {', '.join(('numpy', *allowed))}, and Python's "
         "math, itertools, functools, collections and the like"
     )
 
 
 class ImportGuard:
-    """Takes the place of `__import__`: refuses, at the moment it happens, what `scan` could not see."""
+    """Takes the place of `__import__`: finds the folder's own modules, and refuses what `scan` could not see."""
 
     def __init__(self, folder, allowed):
-        self.folder, self.allowed = str(folder), allowed
+        self.folder, self.allowed, self.own = folder, allowed, own_modules(folder)
         self.original = getattr(builtins.__import__, "original", builtins.__import__)
 
     def __call__(self, name, globals=None, locals=None, fromlist=(), level=0):
         importer = (globals or {}).get("__file__") or ""
-        own = Path(self.folder, f"{name.split('.')[0]}.py").is_file()
-        if importer.startswith(self.folder) and not own:
-            for whole in [f"minigan.{item}" for item in fromlist or ()] if name == "minigan" else [name]:
-                refuse_unless_allowed(whole, self.allowed, Path(importer).name)
+        if importer.startswith(str(self.folder)):
+            root = name.split(".")[0]
+            if root in self.own:
+                self._load(root)
+            else:
+                for whole in [f"minigan.{item}" for item in fromlist or ()] if name == "minigan" else [name]:
+                    refuse_unless_allowed(whole, self.allowed, Path(importer))
         return self.original(name, globals, locals, fromlist, level)
+
+    def _load(self, name):
+        path = self.folder / f"{name}.py"
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded != str(path):
+            spec = importlib.util.spec_from_file_location(name, path)
+            sys.modules[name] = module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)

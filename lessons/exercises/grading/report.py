@@ -4,6 +4,23 @@ import json
 from pathlib import Path
 
 
+def why_not(path):
+    """Why no report can be written to `path`, in words, or None: nothing but an older report is overwritten."""
+    path = Path(path)
+    if not path.resolve().parent.is_dir():
+        return "there is no folder to write it in"
+    if path.is_dir():
+        return "that is a folder; give a file's name, such as grade.json"
+    if path.exists():
+        try:
+            if "tests" in json.loads(path.read_text()):
+                return None
+        except (ValueError, TypeError, OSError):
+            pass
+        return "that file is there already and is no report; give another name"
+    return None
+
+
 def write(path, results, seed, seconds):
     """Writes the report. results: [(exercise, number, Check, Outcome)], number counting the exercise's checks from 1."""
     tests = []

@@ -2,7 +2,6 @@
 
 import builtins
 import importlib.util
-import sys
 import traceback
 import types
 from pathlib import Path
@@ -25,9 +24,7 @@ def load(path, allowed=()):
     """
     path = Path(path).resolve()
     scan(path, allowed)
-    guard = ImportGuard(path.parent, allowed)
-    builtins.__import__ = guard
-    sys.path.append(str(path.parent))  # for modules of the student's own
+    builtins.__import__ = ImportGuard(path.parent, allowed)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     try:

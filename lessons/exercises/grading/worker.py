@@ -45,7 +45,10 @@ class Worker:
             self.pipe.send(name)
             if self.pipe.poll(self.limit):
                 return self.pipe.recv()
-            outcome = Outcome("timeout", f"not done after {self.limit:g} seconds: is there a loop that never ends?")
+            outcome = Outcome(
+                "timeout",
+                f"not done after {self.limit:g} seconds: is there a loop that never ends, or far too large an array?",
+            )
         except (EOFError, OSError):
             outcome = Outcome("wrong", "the process ended in the middle of the check (sys.exit, or a crash)")
         self.close()  # the next check starts a new one
