@@ -69,6 +69,14 @@ def test_a_lesson_has_the_form_of_a_lesson(lesson):
     assert (FOLDER / "instructor" / f"{number:02}.md").read_text().startswith(f"## {number}. ")
 
 
+def test_the_index_says_the_times_that_lessons_say():
+    index = (FOLDER / "index.md").read_text()
+    for lesson in LESSONS:
+        head = "\n".join(lesson.read_text().splitlines()[:14])
+        time = re.search(r"\*(\d+ seconds)\b", head)[1]
+        assert re.search(rf"\({lesson.stem}\):.*\*{time}\.\*$", index, re.M), f"{lesson.stem}: {time}"
+
+
 def test_all_lessons_are_there():
     assert [int(lesson.name[:2]) for lesson in LESSONS] == list(range(1, 22))
 

@@ -12,7 +12,7 @@ def numeric_gradient(f, x, h=1e-5):
     """The gradient of f at x by central differences, one element at a time.
 
     f: a function of an array of x's shape that returns one number. x: an array of any shape, never written to: nudge a copy.
-    h: the step. Returns an array of x's shape.
+    x may hold ints, but what it is nudged to are floats. h: the step. Returns an array of floats of x's shape.
     """
     raise NotImplementedError("numeric_gradient")
 
@@ -21,7 +21,7 @@ def logistic_loss(w, x, y):
     """The mean over the images of softplus(s) - y s, where s = x w is an image's score.
 
     That is binary cross-entropy: softplus(-s) for a real image (y = 1), softplus(s) for a fake one (y = 0).
-    w: weights (D,). x: images (N, D). y: labels (N,), each 0 or 1. Returns a number.
+    w: weights (D,). x: images (N, D), N being 1 or more. y: labels (N,), each 0 or 1. Returns a number.
     """
     raise NotImplementedError("logistic_loss")
 

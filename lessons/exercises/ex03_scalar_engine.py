@@ -10,7 +10,7 @@ class Value:
     """A number that remembers which values it was computed from.
 
     data: the number, a float. grad: a float, 0.0 in a new Value; `backward` adds to it.
-    Operators take a Value or a plain number on their right (v + w, v * 0.5), return a new Value and change neither.
+    Operators take a Value or a plain number, int or float, on their right (v + w, v * 0.5, v - 1), return a new Value and change neither.
     You may keep further attributes and give `__init__` further arguments, as long as Value(2.0) works.
     """
 
@@ -30,11 +30,11 @@ class Value:
         raise NotImplementedError("*")
 
     def tanh(self):
-        """The hyperbolic tangent of self."""
+        """The hyperbolic tangent of self, for numbers of any size: at 1000 it is 1, and nothing overflows."""
         raise NotImplementedError("tanh")
 
     def backward(self):
-        """Adds d self / d v to v.grad, for each Value v that self was computed from, and 1 to self.grad.
+        """Adds d self / d v to v.grad, for each Value v that self was computed from, and 1 to self.grad (even if from none).
 
         Each value hands its gradient on once, however many paths lead through it; so it must come after all that used
         it. A graph may be thousands of values deep: do not call a function recursively along it. What an earlier

@@ -12,7 +12,7 @@ def unbroadcast(g, shape):
     """Undoes broadcasting from `shape` to g.shape: sums g over the dimensions that were added or stretched.
 
     NumPy aligns shapes at their right ends: added dimensions are the first ones, and a dimension of length 1 is
-    stretched to any other length. Returns an array of that shape; g is left as it was.
+    stretched to any other length. Returns an array of that shape, in g's precision; g is left as it was.
     """
     raise NotImplementedError("unbroadcast")
 

@@ -37,6 +37,7 @@ def gradient_is_right(f, vjp, x, rng, h=1e-5, rtol=1e-6, atol=1e-9):
 def worst_element(f, vjp, x, g, h=1e-5):
     """Where vjp(g, x) is furthest from central differences of <g, f>, taken one element of x at a time.
 
+    Furthest is what has the largest |analytic - numeric|: any of the elements if all are right to the last bit.
     Returns (index, analytic, numeric): the element's index, a tuple of ints, and its two derivatives, numbers.
     """
     raise NotImplementedError("worst_element")

@@ -58,6 +58,6 @@ class Module:
         """Copies the values of {dotted name: array} into the arrays of the same names, which stay the same objects.
 
         Raises KeyError with the name in its message for a name that is here but not in `state`, or in `state` but not
-        here, and ValueError with the name for an array of another shape. Then nothing at all has been changed.
+        here, and ValueError with the name for an array of another shape, be it of as many elements. Then nothing at all has been changed.
         """
         raise NotImplementedError("load_state_dict")

@@ -17,7 +17,8 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum=0.
     being the mean of the squared deviations, and eps is added to it under the root. Then running_mean and running_var move
     towards the batch's mean and its *unbiased* variance (the sum of the squared deviations divided by N H W - 1) by the
     share `momentum`, in place: running = (1 - momentum) running + momentum batch.
-    Raises ValueError for one value in a channel, N H W = 1; then nothing has been changed.
+    Raises ValueError for one value in a channel, N H W = 1; then nothing has been changed. (One image of several pixels is
+    enough.) x may lie far from 0, around 1e6: subtract the mean, then square, as E[x^2] - E[x]^2 would lose all digits.
 
     Not training: normalised by running_mean and running_var, which stay as they are.
     """

@@ -5,7 +5,9 @@ Copy this file into a folder of your own, fill it in there, and check it:
     python -m pytest lessons/exercises --student my_folder -m ex10
 
 The functions take logits of any size. Nothing may overflow on the way, not even at 1000 and -1000: an exponential is
-taken of what is not positive. And small results keep their digits: the loss of a right answer at 40 is 4e-18, not 0.
+taken of what is not positive. And small results keep their digits: the loss of a right answer at 40 is 4e-18, not 0,
+and so is the gradient of a right answer at -40. (Its gradient at 40 is a difference, p - 1, and may be rounded to 0.)
+A logit may be exactly 0, and an array may have no dimensions.
 """
 
 import numpy as np

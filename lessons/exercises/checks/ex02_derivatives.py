@@ -29,6 +29,21 @@ def central_differences(student, rng):
                 "h is not used: the function should take the step it is given": a * (3 * x**2 + 1e-10),
             },
         )
+    x, h = frozen(rng.permutation([-2, 1, 3])), rng.uniform(0.05, 0.2)
+    agree(
+        student.numeric_gradient(lambda v: float((0.3 * v**3).sum()), x, h), 0.3 * (3 * x**2 + h**2),
+        "the gradient of (0.3 * x**3).sum(), x holding ints,", given={"x": x, "h": h},
+        slips={
+            "x was nudged as an array of ints, which drops what comes behind the point: nudge a copy of floats":
+                lambda: _truncated(x, h),
+            "the gradient was kept in an array of ints, as np.zeros_like(x) is one: what comes behind the point is lost":
+                np.trunc(0.3 * (3 * x**2 + h**2)),
+        },
+    )  # fmt: skip
+
+
+def _truncated(x, h):
+    return np.array([0.3 * (int(v + h) ** 3 - int(v - h) ** 3) / (2 * h) for v in x])
 
 
 @check(points=1)
@@ -53,7 +68,11 @@ def central_differences_mix(student, rng):
 @check(points=2)
 def loss(student, rng):
     """logistic_loss is the mean of softplus(s) - y s"""
-    w, x, y = _problem(rng)
+    _loss(student, *_problem(rng))
+    _loss(student, *_problem(rng, 1))
+
+
+def _loss(student, w, x, y):
     s = x @ w
     agree(
         student.logistic_loss(w, x, y), np.mean(softplus(s) - y * s), "the loss",
@@ -68,7 +87,11 @@ def loss(student, rng):
 @check(points=4)
 def gradient(student, rng):
     """logistic_loss_gradient is the gradient of that loss"""
-    w, x, y = _problem(rng)
+    _gradient(student, *_problem(rng))
+    _gradient(student, *_problem(rng, 1))
+
+
+def _gradient(student, w, x, y):
     error = sigmoid(x @ w) - y
     gradient_agrees(
         student.logistic_loss_gradient(w, x, y),
@@ -86,7 +109,7 @@ def gradient(student, rng):
     )
 
 
-def _problem(rng):
-    count, size = rng.integers(2, 6), rng.integers(2, 5)
+def _problem(rng, images=None):
+    count, size = images or rng.integers(2, 6), rng.integers(2, 5)
     y = rng.permutation(np.arange(count) % 2)
     return frozen(rng.normal(size=size)), frozen(rng.normal(size=(count, size))), frozen(y)

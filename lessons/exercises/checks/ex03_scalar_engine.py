@@ -35,11 +35,16 @@ def values(student, rng):
     for what, made, expected in (
         ("v + w", v + w, a + b), ("v - w", v - w, a - b), ("v * w", v * w, a * b), ("v.tanh()", v.tanh(), math.tanh(a)),
         ("v + 2.5", v + 2.5, a + 2.5), ("v - 2.5", v - 2.5, a - 2.5), ("v * 2.5", v * 2.5, a * 2.5),
+        ("v + 2", _with_int(lambda: v + 2, "v + 2"), a + 2), ("v - 2", _with_int(lambda: v - 2, "v - 2"), a - 2),
+        ("v * 2", _with_int(lambda: v * 2, "v * 2"), a * 2),
     ):  # fmt: skip
         expect(isinstance(made, student.Value), f"{what} should be a Value, but is {made!r}", given)
         agree(made.data, expected, f"({what}).data", given)
         expect(made.grad == 0, f"({what}).grad should be 0.0 before `backward`, but is {made.grad!r}", given)
     expect((v.data, w.data) == (a, b), "an operator has changed v.data or w.data", given)
+    for large in (1000.0, -1000.0):
+        large_tanh = _without_overflow(student, large)
+        agree(large_tanh.data, math.tanh(large), f"Value({large}).tanh().data")
 
 
 @check(points=3)
@@ -91,6 +96,9 @@ def sums(student, rng):
         ),
     ):
         gradient_agrees(walked(student, f, (a,)), of_floats(f), (a,), f"the gradient of {what}", {"a": a}, slips)
+    leaf = student.Value(a)
+    leaf.backward()
+    agree(leaf.grad, 1.0, "v.grad after v.backward(), v being computed from nothing,", {"v": f"Value({a})"})
     x, y = student.Value(a), student.Value(b)
     h = x * y
     t = h.tanh()
@@ -164,6 +172,28 @@ def again(student, rng):
         x.grad, 2 * slope * b + 2 * a * b * b, "x.grad after second.backward(), too,", given,
         {"`backward` sets .grad to 0 before it starts: it should add": 2 * a * b * b},
     )  # fmt: skip
+
+
+def _with_int(compute, what):
+    """compute(), an operator with an int on its right."""
+    try:
+        return compute()
+    except (AttributeError, TypeError) as error:
+        raise Mistake(
+            f"{what}, with v a Value and 2 an int, fails: {type(error).__name__}: {error}. A plain number may be an int, too: "
+            "ask whether `other` is a Value, and make one of it if not"
+        ) from None
+
+
+def _without_overflow(student, number):
+    """Value(number).tanh(), which must not overflow."""
+    try:
+        return student.Value(number).tanh()
+    except (OverflowError, ZeroDivisionError) as error:
+        raise Mistake(
+            f"Value({number}).tanh() fails: {error}. An exponential of {abs(number):g} or more is beyond any float, but tanh "
+            f"is {math.tanh(number):g} there: take math.tanh or np.tanh, or exponentials only of what is not positive"
+        ) from None
 
 
 def _count_calls(call):

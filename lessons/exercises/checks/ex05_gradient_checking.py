@@ -149,9 +149,10 @@ def worst(student, rng):
         index, analytic, found = answer
         expect(isinstance(index, tuple), f"the index should be a tuple of {len(shape)} ints, but is {index!r}", given)
         seen = tuple(int(i) for i in index)
-        largest = np.unravel_index(np.argmax(wrong(g, x) - numeric), shape) if shape else ()
-        hint = ", by absolute value: yours is the largest with its sign" if seen == tuple(largest) else ""
-        expect(seen == place, f"the worst element is at index {place}, not {seen}{hint}", given)
+        expect(
+            seen == place,
+            f"the worst element is at index {place}, not {seen}{_measure(seen, wrong(g, x), numeric)}", given,
+        )  # fmt: skip
         slips = {"it is the numeric one": numeric[place]}
         agree(analytic, wrong(g, x)[place], "the analytic derivative there, from vjp,", given, slips)
         agree(found, numeric[place], "the numeric derivative there", given, {
@@ -160,6 +161,17 @@ def worst(student, rng):
             "the cotangent g is ignored": 3 * x[place] ** 2 + h**2 + 2,
             "the difference is forward, not central": numeric[place] + 3 * g[0][place] * x[place] * h,
         })  # fmt: skip
+    x, g = frozen([[1.0, -2.0, 3.0]]), frozen([[2.0, 4.0, -1.0]])
+    given = {"f": "lambda x: 2 * x", "vjp": "lambda g, x: 2 * g", "x": x, "g": g, "h": 0.5}
+    answer = student.worst_element(lambda t: 2 * t, lambda g, t: 2 * g, x, g, 0.5)
+    expect(
+        isinstance(answer, tuple) and len(answer) == 3 and isinstance(answer[0], tuple),
+        f"worst_element returns {answer!r:.100} where the gradient is right to the last bit; it should return any element, as "
+        "all errors are 0. (Does a search for the largest error start at 0, and find none above it?)", given,
+    )  # fmt: skip
+    place = tuple(int(i) for i in answer[0])
+    for name, found in zip(("analytic", "numeric"), answer[1:]):
+        agree(found, 2 * g[place], f"the {name} derivative at {place}, where the gradient is right,", given)
     x, seen = frozen(rng.normal(size=(2, 2))), []
     student.worst_element(_spied(lambda t: t, seen), lambda g, t: g, x, np.ones((2, 2)))
     _nudged_by(seen, x, np.ones(1), 1e-5, "worst_element without an h")
@@ -236,6 +248,21 @@ def _spied(f, seen):
         return f(t)
 
     return spied
+
+
+def _measure(seen, analytic, numeric):
+    """By what other measure the element at `seen` is the worst, in words; nothing if by none that is known."""
+    error = np.abs(analytic - numeric)
+    signed = seen == _place_of_largest(analytic - numeric) or seen == _place_of_largest(numeric - analytic)
+    relative = any(seen == _place_of_largest(error / scale) for scale in (
+        np.abs(numeric), np.abs(analytic), np.abs(numeric) + np.abs(analytic), np.maximum(np.abs(numeric), np.abs(analytic)),
+    ))  # fmt: skip
+    yours = ["the largest with its sign"] * signed + ["the largest in relation to the derivative"] * relative
+    return ", by |analytic - numeric|: yours is " + ", or ".join(yours) if yours else ""
+
+
+def _place_of_largest(array):
+    return tuple(int(i) for i in np.unravel_index(np.argmax(array), array.shape))
 
 
 def _nudged_by(seen, x, v, h, what):

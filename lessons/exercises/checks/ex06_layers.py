@@ -44,7 +44,7 @@ def _backward(student, x, weight, bias, g):
     gradient_agrees(
         grad_weight, lambda v: (g * (x @ v.T + bias)).sum(), weight, "the gradient with respect to weight", given,
         slips={
-            "it is transposed: it should have the shape of weight": x.T @ g,
+            "it is transposed: row k should belong to output k (and a reshape does not transpose)": x.T @ g,
             "it is averaged over the batch, where it should be summed": g.T @ x / len(x),
             "the sum over the batch is missing: it is that of the first image alone": np.outer(g[0], x[0]),
             "the sum over the batch is missing: it is that of the last image alone": np.outer(g[-1], x[-1]),
@@ -117,10 +117,14 @@ def state(student, rng):
         less = {n: a for n, a in new.items() if n != name}
         refuses(partial(net.load_state_dict, less), KeyError, f"load_state_dict of a state without {name}", [name])
         unchanged(f"a state without {name}")
-        wrong = {**new, name: rng.normal(size=(1, *array.shape[1:]))}  # can be broadcast, but must not be
-        refuses(partial(net.load_state_dict, wrong), ValueError,
-                f"load_state_dict with {name} of shape {wrong[name].shape} for {array.shape}", [name])  # fmt: skip
-        unchanged(f"{name} of another shape")
+        shapes = [(1, *array.shape[1:])]  # can be broadcast, but must not be
+        if array.ndim == 2:
+            shapes += [array.shape[::-1], (array.shape[0], 1)]  # of the same size, and of the same length
+        for shape in shapes:
+            wrong = {**new, name: rng.normal(size=shape)}
+            refuses(partial(net.load_state_dict, wrong), ValueError,
+                    f"load_state_dict with {name} of shape {shape} for {array.shape}: compare the shapes, whole: this", [name])  # fmt: skip
+            unchanged(f"{name} of another shape")
     more = {"body.extra": np.zeros(2), **new}
     refuses(partial(net.load_state_dict, more), KeyError, "load_state_dict with an unknown body.extra", ["body.extra"])
     unchanged("an unknown name")
@@ -134,8 +138,8 @@ def state(student, rng):
 
 
 def _problems(rng):
-    """Frozen (x, weight, bias, g): with I = K, where a transposed weight still has the right shape, and with none equal."""
-    for n, i, k in ((2, 3, 3), rng.permutation([2, 3, 4])):
+    """Frozen (x, weight, bias, g): with I = K, where a transposed weight still has its shape, with none equal, and of one image."""
+    for n, i, k in ((2, 3, 3), rng.permutation([2, 3, 4]), (1, 2, 4)):
         yield tuple(frozen(rng.normal(size=size)) for size in ((n, i), (k, i), (k,), (n, k)))
 
 

@@ -1,7 +1,7 @@
 """Checks of exercise 9."""
 
 import numpy as np
-from grading.check import check
+from grading.check import Mistake, check
 from grading.compare import agree, expect, frozen, gradient_agrees, refuses
 
 CHANNEL = (0, 2, 3)  # what is summed over for each channel
@@ -29,8 +29,14 @@ def training(student, rng):
         ((2, 3, 4, 1), {"eps": rng.uniform(0.1, 0.5)}),
         ((2, 1, 3, 4), {}),
         ((2, 1, 1, 1), {}),
+        ((1, 2, 3, 4), {}),  # one image, far from 0
+        ((1, 3, 2, 1), {}),  # one image, of small variance
     ):
         x, weight, bias = _problem(rng, shape)
+        if shape == (1, 2, 3, 4):
+            x = frozen(x + 1e6)
+        if shape == (1, 3, 2, 1):
+            x = frozen(0.02 * x)
         running_mean, running_var = rng.normal(size=shape[1]), rng.uniform(1, 2, size=shape[1])
         eps = settings.get("eps", 1e-5)
         mean, var = statistics(x)
@@ -48,13 +54,15 @@ def training(student, rng):
             "it is divided by the unbiased variance, which is only for running_var": normalised(x, mean, unbiased, eps),
             "eps is added outside of the root": (x - mean) / (np.sqrt(var) + eps),
             "the root of the variance is missing": (x - mean) / (var + eps),
+            "the variance is kept from being small: eps is all that should keep it from 0":
+                normalised(x, mean, np.maximum(var, 0.01), eps),
         }  # fmt: skip
         slips = {sentence: value * along(weight) + along(bias) for sentence, value in wrong.items()}
         agree(
-            student.batch_norm(x, weight, bias, running_mean.copy(), running_var.copy(), True, **settings),
+            _one_image(student, x, weight, bias, running_mean.copy(), running_var.copy(), settings),
             x_hat * along(weight) + along(bias),
             "the result in training",
-            given={"x": x, "weight": weight, "bias": bias, "training": True, **settings},
+            given={"x": x, "weight": weight, "bias": bias, "training": True, **settings} | _why_far(x),
             slips=slips | {"weight and bias are missing": x_hat, "the bias is missing": x_hat * along(weight)},
         )
     x = frozen(rng.normal(size=(1, 2, 1, 1)))
@@ -91,6 +99,29 @@ def running(student, rng):
             )  # fmt: skip
 
 
+def _one_image(student, x, weight, bias, mean, var, settings):
+    """batch_norm in training, which must not refuse one image of several pixels."""
+    try:
+        return student.batch_norm(x, weight, bias, mean, var, True, **settings)
+    except ValueError as error:
+        if len(x) > 1 or "read-only" in str(error):
+            raise
+        raise Mistake(
+            f"batch_norm in training fails for x of shape {x.shape}: {error}. One image is enough if it has several pixels: "
+            "count the values of a channel, N H W, not the images"
+        ) from None
+
+
+def _why_far(x):
+    """What to look at where x is far from 0."""
+    if abs(x).min() < 1e5:
+        return {}
+    return {
+        "x.min()": float(x.min()),
+        "note": "far from 0, E[x^2] - E[x]^2 loses all digits: subtract the mean, then square",
+    }
+
+
 def _moved(found, before, batch, momentum, name, given, others):
     """Whether a running statistic has moved by the share `momentum`. others: {sentence: towards what else}."""
     slips = {
@@ -109,6 +140,8 @@ def in_use(student, rng):
     for shape, settings in (((2, 3, 2, 1), {}), ((3, 2, 1, 2), {"eps": rng.uniform(0.1, 0.5)}), ((1, 2, 1, 1), {})):
         x, weight, bias = _problem(rng, shape)
         mean, var = rng.normal(size=shape[1]), rng.uniform(0.1, 2, size=shape[1])
+        if shape[0] == 1:
+            var *= 1e-3  # a channel that hardly varies
         before, eps = (mean.copy(), var.copy()), settings.get("eps", 1e-5)
         given = {
             "x": x,
@@ -127,6 +160,8 @@ def in_use(student, rng):
                     normalised(x, *statistics(x), eps) * along(weight) + along(bias),
                 "it is divided by running_var, without the root":
                     (x - along(before[0])) / along(before[1] + eps) * along(weight) + along(bias),
+                "running_var is kept from being small: eps is all that should keep it from 0":
+                    normalised(x, along(before[0]), along(np.maximum(before[1], 0.01)), eps) * along(weight) + along(bias),
             },
         )  # fmt: skip
         expect(

@@ -53,10 +53,14 @@ def loss(student, rng):
         (-1000, 0, 0),
         (-800, 0.25, 200),
         (800, 0.25, 600),
+        (0, 0, np.log(2)),
+        (0, 1, np.log(2)),
     ):
         _at_one(student.bce_with_logits, (x, y), expected, "the loss")
     for x, y in ((40, 1), (-40, 0)):
         _at_one(student.bce_with_logits, (x, y), np.log1p(np.exp(-40)), "the loss of a right answer at 40")
+    single = {"x": frozen(-0.7), "y": frozen(1.0)}
+    agree(student.bce_with_logits(*single.values()), softplus(0.7), "the loss of an array without dimensions", single)
 
 
 @check(points=3)
@@ -85,9 +89,14 @@ def gradient(student, rng):
         (-1000, 1, -1),
         (-800, 0.25, -0.25),
         (20, 0, sigmoid(20)),
+        (0, 0, 0.5),
+        (0, 1, -0.5),
     ):
         _at_one(student.bce_with_logits_gradient, (x, y), expected, "the gradient")
     _at_one(student.bce_with_logits_gradient, (-40, 0), sigmoid(-40), "the gradient of a right answer at -40")
+    single = {"x": frozen(-0.7), "y": frozen(1.0)}
+    found = student.bce_with_logits_gradient(*single.values())
+    agree(found, -sigmoid(0.7), "the gradient for an array without dimensions", single)
 
 
 @check(points=2)
@@ -105,7 +114,7 @@ def generator(student, rng):
         agree(student.generator_loss(x, kind), expected, f'generator_loss(x, "{kind}")', {"x": x}, slips)
     agree(student.generator_loss(x), right["nonsaturating"], "generator_loss(x), by default nonsaturating,", {"x": x})
     for kind, sign in (("nonsaturating", 1), ("minimax", -1)):
-        for x, expected in ((-1000, 1000), (1000, 0), (40, np.log1p(np.exp(-40)))):
+        for x, expected in ((-1000, 1000), (1000, 0), (40, np.log1p(np.exp(-40))), (0, np.log(2))):
             _at_one(student.generator_loss, (sign * x, kind), sign * expected, f"the {kind} loss")
     refuses(partial(student.generator_loss, np.zeros(2), "wasserstein"), ValueError,
             'generator_loss of a kind that it does not know, "wasserstein",', ["wasserstein"])  # fmt: skip
@@ -130,7 +139,7 @@ def generator_gradient(student, rng):
     agree(default, -sigmoid(-x) / x.size, "generator_loss_gradient(x), by default nonsaturating,", {"x": x})
     for kind, x, expected in (
         ("nonsaturating", -1000, -1), ("nonsaturating", 1000, 0), ("minimax", -1000, 0), ("minimax", 1000, -1),
-        ("minimax", -40, -sigmoid(-40)),
+        ("minimax", -40, -sigmoid(-40)), ("nonsaturating", 0, -0.5), ("minimax", 0, -0.5),
     ):  # fmt: skip
         _at_one(student.generator_loss_gradient, (x, kind), expected, f"the gradient of the {kind} loss")
     refuses(partial(student.generator_loss_gradient, np.zeros(2), "wasserstein"), ValueError,
@@ -142,12 +151,16 @@ def _at_one(function, arguments, expected, what):
     x, other = arguments
     other = other if isinstance(other, str) else np.array([other], float)
     found = without_overflow(function, np.array([x], float), other)
-    slips = {
+    slips = {}
+    if x == 0:
+        slips["the logit 0 was forgotten, and its place left 0: it is neither in x > 0 nor in x < 0"] = 0.0
+    slips |= {
         "it is clamped: a logarithm was kept from going below -100": 100.0,
         "1 - p, or 1 + exp(-|x|), was rounded: take sigmoid(-x) for 1 - p, and np.log1p": 0.0,
     }
     for least in 10.0 ** -np.arange(4, 17):
-        slips[f"p was kept in {least:.0e} to 1 - {least:.0e}: the gradient there would be 0"] = -np.log(1 - (1 - least))
+        sentence = f"p was kept in {least:.0e} to 1 - {least:.0e} (the gradient there would be 0), or {least:.0e} was added to it"
+        slips[sentence] = -np.log(1 - (1 - least))
     given = {"x": np.array([x], float), "y or kind": other}
     agree(np.reshape(found, ()), expected, f"{what}, x = {x},", given, slips, atol=1e-300)
 

@@ -44,7 +44,7 @@ SLIPS = [
     ("no square", "loops", "1 - out**2", "1 - out", "the square is missing"),
     ("input for output", "loops", "1 - out**2", "1 - self.data**2", "of the input: it should be of the output"),
     ("at the output", "loops", "1 - out**2", "1 - math.tanh(out) ** 2", "taken at the output, not at the input"),
-    ("tanh starts afresh", "other", "(g * 4 * s * (1 - s),)", "(4 * s * (1 - s),)", "tanh ignores the gradient that arrives"),
+    ("tanh starts afresh", "other", "(g * 4 * small / (1 + small) ** 2,)", "(4 * small / (1 + small) ** 2,)", "tanh ignores the gradient that arrives"),
     ("product starts afresh", "other", "(g * b, g * a)", "(b, a)", "the product ignores the gradient that arrives"),
     ("minus starts afresh", "other", "(g, -g)", "(1, -1)", "the difference ignores the gradient that arrives"),
     ("left over", "loops", TABLE, f"        self.grad = 1.0{WALK}", "what the first had left in .grad, too"),
@@ -54,5 +54,9 @@ SLIPS = [
     ("recursion", "loops", STACK, RECURSIVE, "calls itself along the graph"),
     ("any order", "arrays", "-value.order", "0", "handed its gradient on before all that used it"),
     ("numbers refused", "loops", "        if not isinstance(other, Value):\n            other = Value(other)\n        return Value(self.data + ", "        return Value(self.data + ", "has no attribute"),
+    ("ints refused", "arrays", "other if isinstance(other, Value) else Value(other)", "Value(other) if isinstance(other, float) else other", "A plain number may be an int"),
+    ("tanh overflows", "loops", "out = math.tanh(self.data)", "out = (math.exp(self.data) - math.exp(-self.data)) / (math.exp(self.data) + math.exp(-self.data))",
+     "is beyond any float"),
+    ("nothing on a leaf", "loops", "        order = []\n", "        if not self.inputs:\n            return\n        order = []\n", "being computed from nothing"),
     ("in place", "arrays", "        return Value(self.data + other.data, [(self, 1), (other, 1)])", "        self.data += other.data\n        return self", "should be"),
 ]  # fmt: skip

@@ -5,6 +5,8 @@ STRETCHED = """    stretched = tuple(d for d, n in enumerate(shape) if n < g.sha
 """
 SLIPS = [
     ("dimensions dropped", "arrays", "axis=stretched, keepdims=True", "axis=stretched", "the stretched dimensions are gone"),
+    ("float32", "arrays", "g = g.sum(axis=tuple(range(g.ndim - len(shape))))", "g = g.astype(np.float32).sum(axis=tuple(range(g.ndim - len(shape))))", "stay in float64"),
+    ("one added dimension", "arrays", "g = g.sum(axis=tuple(range(g.ndim - len(shape))))", "g = g.sum(axis=0) if g.ndim > len(shape) else g", ""),
     ("only added ones", "arrays", STRETCHED, "    return g\n", "only the dimensions that were added are summed"),
     ("added at the end", "arrays", "range(g.ndim - len(shape))", "range(len(shape), g.ndim)", "NumPy adds them in front"),
     ("mean for sum", "other", "np.add.reduce(g, d, keepdims=True)", "g.mean(d, keepdims=True)", "it is a mean"),

@@ -24,6 +24,8 @@ SLIPS = [
     ("shape not looked at", "loops", SHAPE, "", "flattened to shape"),
     ("no verdict", "loops", "    return abs(inner(gradient, v) - d) <= tolerance", "    assert abs(inner(gradient, v) - d) <= tolerance", "should return True or False"),
     ("largest with its sign", "loops", "error = abs(gradient[index] - numeric)", "error = gradient[index] - numeric", "the largest with its sign"),
+    ("relative error", "loops", "error = abs(gradient[index] - numeric)", "error = abs(gradient[index] - numeric) / abs(numeric)", "in relation to the derivative"),
+    ("search from 0", "loops", "    largest = -math.inf\n", "    largest, worst = 0.0, None\n", "start at 0, and find none above"),
     ("a flat index", "arrays", "worst = np.unravel_index(np.argmax(np.abs(gradient - numeric)), x.shape)\n    return worst, gradient[worst], numeric[worst]",
      "worst = int(np.argmax(np.abs(gradient - numeric)))\n    return worst, gradient.flat[worst], numeric.flat[worst]", "should be a tuple"),
     ("derivatives exchanged", "arrays", "return worst, gradient[worst], numeric[worst]", "return worst, numeric[worst], gradient[worst]", "it is the numeric one"),

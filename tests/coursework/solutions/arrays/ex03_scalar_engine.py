@@ -26,7 +26,8 @@ class Value:
         return Value(self.data * other.data, [(self, other.data), (other, self.data)])
 
     def tanh(self):
-        return Value(np.tanh(self.data), [(self, np.cosh(self.data) ** -2)])
+        out = np.tanh(self.data)
+        return Value(out, [(self, (1 - out) * (1 + out))])
 
     def backward(self):
         gradients, stack = {self: 1}, [self]

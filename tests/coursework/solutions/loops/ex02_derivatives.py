@@ -6,9 +6,9 @@ import numpy as np
 def numeric_gradient(f, x, h=1e-5):
     gradient = np.zeros(x.shape)
     for index in np.ndindex(x.shape):
-        above = x.copy()
+        above = x.astype(float)
         above[index] += h
-        below = x.copy()
+        below = x.astype(float)
         below[index] -= h
         gradient[index] = (f(above) - f(below)) / (2 * h)
     return gradient

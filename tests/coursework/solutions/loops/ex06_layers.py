@@ -25,22 +25,20 @@ def linear_backward(g, x, weight):
 
 class Module:
     def __init__(self):
-        self._arrays = {}
-        self._modules = {}
+        self._assigned = {}
 
     def __setattr__(self, name, value):
-        if isinstance(value, np.ndarray):
-            self._arrays[name] = value
-        if isinstance(value, Module):
-            self._modules[name] = value
         object.__setattr__(self, name, value)
+        self._assigned[name] = value
 
     def named_parameters(self):
-        for name, array in self._arrays.items():
-            yield name, array
-        for name, module in self._modules.items():
-            for inner, array in module.named_parameters():
-                yield name + "." + inner, array
+        for name, value in self._assigned.items():
+            if isinstance(value, np.ndarray):
+                yield name, value
+        for name, value in self._assigned.items():
+            if isinstance(value, Module):
+                for inner, array in value.named_parameters():
+                    yield name + "." + inner, array
 
     def state_dict(self):
         state = {}

@@ -2,7 +2,7 @@ import numpy as np
 
 
 def numeric_gradient(f, x, h=1e-5):
-    x = np.array(x)
+    x = np.array(x, float)
     flat, gradient = x.reshape(-1), np.empty(x.size)
     for i, middle in enumerate(flat.copy()):
         flat[i] = middle + h

@@ -1,5 +1,5 @@
 from collections import Counter
-from math import exp
+from math import copysign, exp
 
 
 class Value:
@@ -20,8 +20,9 @@ class Value:
         return self.combined(other, lambda a, b: a * b, lambda g, a, b: (g * b, g * a))
 
     def tanh(self):
-        s = 1 / (1 + exp(-2 * self.data))
-        return Value(2 * s - 1, (self,), lambda g: (g * 4 * s * (1 - s),))
+        small = exp(-2 * abs(self.data))
+        out = copysign((1 - small) / (1 + small), self.data)
+        return Value(out, (self,), lambda g: (g * 4 * small / (1 + small) ** 2,))
 
     def backward(self):
         uses, found = Counter(), [self]
