@@ -33,7 +33,9 @@ def patches(x, kernel, stride=1, padding=0):
 
 
 def conv2d(x, weight, stride=1, padding=0):
-    """The cross-correlation of x (N, C, H, W) with weight (K, C, R, S): an array (N, K, P, Q) of x's dtype.
+    """The cross-correlation of x (N, C, H, W) with weight (K, C, R, S): an array (N, K, P, Q).
+
+    x and weight are of the same dtype, which is the result's, too.
 
     conv2d[n, k, p, q] = sum over c, i, j of x[n, c, stride p + i - padding, stride q + j - padding] weight[k, c, i, j]
     """

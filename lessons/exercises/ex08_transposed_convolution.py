@@ -19,8 +19,9 @@ def conv_transpose2d(y, weight, stride=1, padding=0, output_padding=0):
                         stride p + i - padding = h  and  stride q + j - padding = w
 
     H = stride (P - 1) + R - 2 padding + output_padding, and W alike: output_padding adds rows below and columns on the
-    right, which y may reach, too. Raises ValueError where output_padding is not less than stride; its message holds
-    both numbers. y and weight are left as they were; x has y's dtype.
+    right, which y may reach, too. The stride may be larger than the kernel: the pixels between the stamps are 0. Raises
+    ValueError where output_padding is not less than stride; its message holds both numbers. y and weight are left as
+    they were; x has y's dtype.
     """
     raise NotImplementedError("conv_transpose2d")
 
@@ -33,6 +34,6 @@ def conv2d_weight_gradient(x, y, kernel_size, stride=1, padding=0):
 
         gradient[k, c, i, j] = sum over n, p, q of x[n, c, stride p + i - padding, stride q + j - padding] y[n, k, p, q]
 
-    where x counts as 0 outside. x and y are left as they were.
+    where x counts as 0 outside. x and y are left as they were; the gradient of float64 arrays is float64.
     """
     raise NotImplementedError("conv2d_weight_gradient")

@@ -18,7 +18,7 @@ def fans(shape):
 def kaiming_normal(shape, rng, a=0.0):
     """A weight of this shape: normal numbers of mean 0 and variance 2 / ((1 + a^2) fan_in), for a LeakyReLU of slope a.
 
-    rng: a NumPy Generator; call `rng.standard_normal(shape)` once, and scale what it returns.
+    rng: a NumPy Generator; call `rng.standard_normal(shape)` once, and scale what it returns: float64.
     """
     raise NotImplementedError("kaiming_normal")
 
@@ -26,7 +26,7 @@ def kaiming_normal(shape, rng, a=0.0):
 def leaky_relu_gradient(g, x, slope):
     """The gradient of (g * leaky_relu(x)).sum() with respect to x: g where x > 0, elsewhere slope times g.
 
-    g, x: arrays of the same shape, left as they were. Returns an array of that shape.
+    g, x: arrays of the same shape, left as they were. Returns an array of that shape, float64 where they are.
     """
     raise NotImplementedError("leaky_relu_gradient")
 

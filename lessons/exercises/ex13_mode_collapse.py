@@ -22,6 +22,7 @@ def nearest_centre(samples, centres):
     """Which centre is nearest to each sample (of several equally near the first), and how far away it is.
 
     samples: (N, D). centres: (K, D). Returns two arrays: the centres' indices (N,), and the Euclidean distances (N,).
+    A sample may be exactly on a centre: its distance is 0.
     """
     raise NotImplementedError("nearest_centre")
 

@@ -14,7 +14,8 @@ def discriminator_step(discriminator, optimizer, real, fake):
     discriminator: a Module that takes images (N, ...) and returns the probability that each is real, (N, 1). optimizer: of D's
     parameters. real: a Tensor of N images; fake: a Tensor of M images, on the graph of the generator that made them.
     The loss is that of D before it moves. Only D moves, and G's parameters get no gradient: their `.grad` is None as before.
-    Whatever an earlier step has left in `.grad` of D's parameters does not count.
+    Whatever an earlier step has left in `.grad` of D's parameters does not count. The number is no Tensor, which would keep the
+    graph alive. Both networks stay in training mode, here and below.
     """
     raise NotImplementedError("discriminator_step")
 
@@ -34,6 +35,6 @@ def training_step(generator, discriminator, optimizer_g, optimizer_d, real, late
 
     D sees the same real images each time, and the images that G makes of these latents. G's step is on the images of the last
     latents, judged by the D that has just moved. G is run once for each Tensor of latents, and not again for its own step.
-    real: a Tensor (N, ...). latents: a list of at least one Tensor (M, ...).
+    real: a Tensor (N, ...). latents: a list of at least one Tensor (M, ...), left as it was.
     """
     raise NotImplementedError("training_step")

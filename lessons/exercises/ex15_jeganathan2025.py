@@ -29,7 +29,7 @@ class Batches:
         raise NotImplementedError("Batches.state_dict")
 
     def load_state_dict(self, state):
-        """Takes over a state, whatever has been taken here before: `next` goes on as there.
+        """Takes over a state, whatever has been taken here before: `next` goes on as there, be it from the first batch.
 
         state: from `state_dict` of Batches with the same count, batch_size and seed.
         """
@@ -46,7 +46,7 @@ def same_padding(size, kernel, stride):
 
 
 def pad_same(x, kernel_size, stride):
-    """x with those zeros around each image, as a new array.
+    """x with those zeros around each image: a new array of x's dtype, a copy also where no zeros are needed.
 
     x: (N, C, H, W). kernel_size: (R, S), its height and width. stride: an integer, the same for both.
     """

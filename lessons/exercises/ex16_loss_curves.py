@@ -12,9 +12,10 @@ def read_columns(text):
     """The columns of a metrics.csv: {name: array (rows,) of floats}.
 
     text: the file's content. Its first line holds the names, each other line a row of as many numbers, all separated by
-    commas; every line ends in "\\n". A last line without it is a row that a killed run did not finish: it is left out.
-    Raises ValueError for any other row with too few or too many numbers; the message holds the number of its line
-    (the line of names is line 1).
+    commas; every line ends in "\\n". A last line without it is a row that a killed run did not finish: it is left out,
+    wherever it breaks off. Where no rows are left, the arrays are empty.
+    Raises ValueError for any other row with too few or too many numbers, an empty line among them; the message holds the
+    number of its line (the line of names is line 1).
     """
     raise NotImplementedError("read_columns")
 
@@ -23,6 +24,7 @@ def running_mean(values, window):
     """The means of every `window` neighbours: what losses.png draws as thick lines.
 
     values: (N,). Returns (N - window + 1,): first the mean of values[0] .. values[window - 1], and so on.
+    A value that is not a number (NaN) spoils the windows that hold it, and no other.
     Raises ValueError unless 1 <= window <= N.
     """
     raise NotImplementedError("running_mean")

@@ -11,7 +11,10 @@ container). Sources stand alone: no #include. Of warp functions the emulation kn
 
 
 def block_count(size, threads):
-    """The blocks of `threads` threads that a kernel of one thread for each of `size` elements takes. size is at least 1."""
+    """The blocks of `threads` threads that a kernel of one thread for each of `size` elements takes.
+
+    size is at least 1; it may lie above 2^24, where float32 has no room for each whole number.
+    """
     raise NotImplementedError("block_count")
 
 
@@ -45,6 +48,7 @@ def row_sums():
     sums[r] = the sum of row r of x (rows, columns), row after row in memory. It is launched with one block for each row.
     blockDim.x is 32, 64, 128 or 256, and columns may be more or fewer. Thread t first adds up the elements t,
     t + blockDim.x, t + 2 blockDim.x, ... of the row, so that a warp reads neighbours; then the block's threads add what
-    they have, through shared memory. No atomics. The result must not depend on the order in which threads run.
+    they have, through shared memory, in which no thread may write beyond the end of an array. No atomics. The result must
+    not depend on the order in which threads run.
     """
     raise NotImplementedError("row_sums")

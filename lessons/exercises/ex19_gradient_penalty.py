@@ -10,8 +10,9 @@ def hessian_vector(f, x, v):
     """H v, where H is the matrix of f's second derivatives at x, without ever writing H down.
 
     It is the gradient of <gradient of f, v>, for a v that does not change.
-    f: a function of a Tensor of x's shape that returns a Tensor of one element. x, v: arrays of the same shape, left as they
-    were. Returns an array (or a Tensor) of that shape.
+    f: a function of a Tensor of x's shape that returns a Tensor of one element, and is not linear. x, v: arrays of the same
+    shape, left as they were. Returns an array (or a Tensor) of that shape. It is exact, also for a steep f: differences of
+    gradients are not.
     """
     raise NotImplementedError("hessian_vector")
 
@@ -20,8 +21,8 @@ def r1_penalty(d, real, gamma):
     """gamma / 2 times the mean over the images of |gradient of d at the image|^2 (Mescheder et al. 2018, R1).
 
     d: a discriminator, a function of a Tensor (N, ...) that returns a Tensor of N scores, (N,) or (N, 1), each of its own image.
-    real: an array (N, ...), left as it was. Returns a Tensor of one element, which `grad` can differentiate with respect to d's
-    weights.
+    real: an array (N, ...), left as it was. The `.grad` of d's weights is left as it was, too: an optimizer would use it.
+    Returns a Tensor of one element, which `grad` can differentiate with respect to d's weights.
     """
     raise NotImplementedError("r1_penalty")
 

@@ -12,7 +12,8 @@ def nearest(images, others):
     """For each image the nearest of the others: (indices, distances), arrays (N,) of integers and of floats.
 
     images: uint8 (N, H, W). others: uint8 (M, H, W). The distance of two images is the root of the sum over all pixels of
-    their squared difference, with pixels from 0 to 1 (255 is 1). Mind that a difference of two uint8 is a uint8.
+    their squared difference, with pixels from 0 to 1 (255 is 1). That of a copy is 0, up to rounding (1e-6). Mind that a
+    difference of two uint8 is a uint8.
     """
     raise NotImplementedError("nearest")
 
@@ -29,6 +30,7 @@ def divergence(p, q):
     """The Kullback-Leibler divergence of p from q, the sum over the classes of p log(p / q), a float in nats.
 
     p: shares of the generated images (C,). q: shares of the data (C,). A class with p = 0 adds nothing, whatever its q.
+    Shares may be tiny, such as 1e-30: nothing is added to them, and none is taken for 0.
     Where p > 0 and q = 0 the divergence is infinite: something is generated that was never in the data.
     """
     raise NotImplementedError("divergence")

@@ -14,8 +14,8 @@ import numpy as np
 def condition(x, labels, classes):
     """The input of a conditional network: each row of x, followed by its label as a one-hot vector.
 
-    x: latents or images, (N, D), of any floating-point type. labels: whole numbers (N,), each from 0 to classes - 1.
-    Returns (N, D + classes) of x's type. Raises ValueError for any other label, negative ones too, with one such
+    x: latents or images, (N, D), of any floating-point type (float16, too). labels: whole numbers (N,), each from 0 to
+    classes - 1. Returns (N, D + classes) of x's type. Raises ValueError for any other label, negative ones too, with one such
     label in the message.
     """
     raise NotImplementedError("condition")
@@ -25,8 +25,8 @@ def cross_entropy(logits, labels):
     """The mean over the images of -log p_y, where p = softmax(s): exp(s_k) / (the sum over all j of exp(s_j)).
 
     logits: (N, K). labels: class numbers (N,). Returns the loss, a number, and its gradient with respect to the
-    logits, (N, K). Both are right for logits of 1000 and -1000, too: the largest of a row can be taken away from it
-    without a change of p.
+    logits, (N, K), of their type. Both are right for logits of 1000 and -1000, too: the largest of a row can be taken
+    away from it without a change of p.
     """
     raise NotImplementedError("cross_entropy")
 
@@ -37,7 +37,7 @@ def one_hot_bce(logits, labels):
     The loss of an image is the sum over the classes k of -t_k log q_k - (1 - t_k) log(1 - q_k), where
     q_k = 1 / (1 + exp(-s_k)), and t_k is 1 for k = y, else 0. Here: its mean over the images.
     logits: (N, K). labels: class numbers (N,). Returns the loss, a number, and its gradient with respect to the
-    logits, (N, K). Both are right for logits of 1000 and -1000, too (exercise 10).
+    logits, (N, K), of their type. Both are right for logits of 1000 and -1000, too (exercise 10).
     """
     raise NotImplementedError("one_hot_bce")
 
@@ -47,6 +47,6 @@ def updates(images, batch_size, epochs):
 
     Batches do not reach over the end of an epoch: its last one is short where batch_size does not divide the number
     of images. It is left out if it would hold a single image, whose batch statistics have no variance.
-    images, batch_size, epochs: whole numbers, 2 <= batch_size <= images. Returns a whole number.
+    images, batch_size, epochs: whole numbers, 2 <= batch_size <= images. Returns a whole number, an int.
     """
     raise NotImplementedError("updates")

@@ -38,10 +38,11 @@ def sizes(student, rng):
     size, padding = int(rng.integers(20, 40)), int(rng.integers(3, 6))
     padded = size + 2 * padding
     agree(student.output_size(size, padded, 2, padding), 1, "the output's size for a kernel that just fits")
-    refuses(
-        lambda: student.output_size(size, padded + 1, 1, padding), ValueError,
-        f"output_size({size}, {padded + 1}, 1, {padding}), {padded} pixels with their padding,", mention=(padded + 1, padded),
-    )  # fmt: skip
+    for stride in (1, 2, 3):  # int(-1 / 2) + 1 is 1 place, where there is none: rounded towards 0, not down
+        refuses(
+            lambda: student.output_size(size, padded + 1, stride, padding), ValueError,  # noqa: B023
+            f"output_size({size}, {padded + 1}, {stride}, {padding}), {padded} pixels with their padding,", mention=(padded + 1, padded),
+        )  # fmt: skip
 
 
 @check(points=3)
@@ -49,6 +50,8 @@ def patch_matrix(student, rng):
     """patches is the matrix of what every place sees"""
     for with_defaults in (True, False, False, False):
         _check_patches(student, *_problem(rng, with_defaults))
+    for settings in ((1, 1), (2, 0)):
+        _check_patches(student, *_problem(rng, True)[:2], *settings)
 
 
 def _check_patches(student, x, weight, stride, padding):
@@ -83,6 +86,8 @@ def convolution(student, rng):
     single = student.conv2d(x.astype(np.float32), weight.astype(np.float32), stride, padding)
     dtype = getattr(single, "dtype", type(single).__name__)
     expect(dtype == np.float32, f"from float32, conv2d makes {dtype}: it should keep the dtype of x")
+    for settings in ((1, 1), (2, 0)):
+        _check_conv2d(student, *_problem(rng, True)[:2], *settings)
 
 
 def _check_conv2d(student, x, weight, stride, padding):

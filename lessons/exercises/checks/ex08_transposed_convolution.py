@@ -8,6 +8,9 @@ from minigan.functions import binary_cross_entropy_with_logits
 from minigan.kernels import reference
 from minigan.tensor import Tensor, grad
 
+# (taps, stride, padding, output padding): with a stride or a padding that is larger than the kernel reaches, or a stride of 1.
+CORNERS = (((2, 2), 3, 0, 0), ((1, 2), 3, 0, 2), ((1, 1), 2, 1, 1), ((3, 2), 1, 1, 0))
+
 
 @check(points=4)
 def transposed(student, rng):
@@ -17,6 +20,9 @@ def transposed(student, rng):
         _check_transposed(student, kind, weight, y, stride, padding, extra)
     dtype = getattr(student.conv_transpose2d(y.astype(np.float32), weight.astype(np.float32), stride), "dtype", None)
     expect(dtype == np.float32, f"from float32, conv_transpose2d makes {dtype}: it should keep the dtype of y")
+    for taps, *settings in CORNERS:
+        _, weight, y, *settings = _made(rng, *settings, (2, 1, 3), (2, 3), taps)
+        _check_transposed(student, "output padding", weight, y, *settings)
 
 
 def _check_transposed(student, kind, weight, y, stride, padding, extra):
@@ -49,7 +55,7 @@ def _check_transposed(student, kind, weight, y, stride, padding, extra):
 def output_padding(student, rng):
     """conv_transpose2d refuses an output padding that is not less than the stride"""
     y, weight = frozen(rng.normal(size=(1, 1, 2, 3))), frozen(rng.normal(size=(1, 1, 3, 3)))
-    for stride, extra in ((2, 2), (3, 7)):
+    for stride, extra in ((2, 2), (3, 7), (1, 1)):
         call = f"conv_transpose2d with stride {stride} and output_padding {extra}"
         refuses(
             lambda: student.conv_transpose2d(y, weight, stride, 0, extra), ValueError, call, mention=(stride, extra)
@@ -66,6 +72,13 @@ def weight_gradient(student, rng):
     for kind in ("defaults", "no output padding", "output padding", "output padding"):
         x, weight, y, stride, padding, _ = _problem(rng, kind)
         _check_weight_gradient(student, kind, x, weight, y, stride, padding)
+    dtype = getattr(student.conv2d_weight_gradient(x, y, weight.shape[2:], stride, padding), "dtype", None)
+    expect(
+        dtype == np.float64, f"from float64, conv2d_weight_gradient makes {dtype}: it should be as precise as x and y"
+    )
+    for taps, *settings in CORNERS:
+        x, weight, y, *settings = _made(rng, *settings, (2, 1, 3), (2, 3), taps)
+        _check_weight_gradient(student, "corner", x, weight, y, *settings[:2])
 
 
 def _check_weight_gradient(student, kind, x, weight, y, stride, padding):
@@ -186,6 +199,11 @@ def _problem(rng, kind):
         batch, channels, filters = (int(n) for n in rng.permutation([2, 3, 4]))
         height, width = (int(n) for n in rng.permutation([3, 4, 5])[:2])
         rows, cols = (int(n) for n in rng.permutation([3, 4, 5])[:2])
+    return _made(rng, stride, padding, extra, (batch, channels, filters), (height, width), (rows, cols))
+
+
+def _made(rng, stride, padding, extra, counts, places, taps):
+    (batch, channels, filters), (height, width), (rows, cols) = counts, places, taps
     y, weight = rng.normal(size=(batch, filters, height, width)), rng.normal(size=(filters, channels, rows, cols))
     sizes = [stride * (n - 1) + taps - 2 * padding + extra for n, taps in zip((height, width), (rows, cols))]
     x = rng.normal(size=(batch, channels, *sizes))

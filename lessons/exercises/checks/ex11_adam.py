@@ -77,10 +77,15 @@ def compare(student, rng, shape, settings, count, what):
         np.isfinite(w).all(),
         f"{what} is {w}: is t 0 in the first correction? 1 - beta**0 is 0; t counts the step that is taken",
     )
+    right = walked(start, gradients, **settings)
     agree(
-        w, walked(start, gradients, **settings), what,
+        w, right, what,
         given={"the parameter at first": start, "gradients": gradients, **settings}, slips=slips_of(start, gradients, settings),
     )  # fmt: skip
+    expect(
+        np.allclose(w, right, 1e-11, 1e-11),
+        f"{what} is right to {np.abs(w - right).max():.1g} only, and the parameter is float64: are m and v kept in float32?",
+    )
 
 
 @check(points=3)
@@ -162,6 +167,16 @@ def left_out(student, rng):
             given={"parameter at first": starts[i], "g0, g1, g2": gradients, **settings},
             slips=(counted if i else {}) | slips_of(starts[i], own, settings),
         )  # fmt: skip
+    optimizer.step([np.zeros(2), gradients[0]])
+    own = [*gradients[:2], np.zeros(2)]
+    agree(
+        params[0], walked(starts[0], own, **settings), "parameter 0 after a further step [0, g0]",
+        given={"parameter at first": starts[0], "g0, g1, g2": gradients, **settings},
+        slips={
+            "a gradient of zeros is left out as None is: it counts as a step, m and v shrink, and m still moves the parameter":
+                walked(starts[0], own[:2], **settings),
+        },
+    )  # fmt: skip
 
 
 def _late(w, g, settings):

@@ -30,6 +30,11 @@ def fan_in_and_out(student, rng):
         refuses(lambda: student.fans(shape), ValueError, f"fans({shape})")  # noqa: B023
 
 
+def precise(array, name):
+    dtype = getattr(array, "dtype", np.dtype(float))
+    expect(dtype == np.float64, f"{name} makes {dtype} from float64: it should keep the precision of what it gets")
+
+
 @check(points=2)
 def he(student, rng):
     """kaiming_normal scales standard normal numbers to variance 2 / ((1 + a^2) fan_in)"""
@@ -43,8 +48,9 @@ def he(student, rng):
         for settings in ({}, {"a": a}):
             variance = 2 / ((1 + settings.get("a", 0) ** 2) * fan_in)
             fan_out = shape[0] * taps
+            found = student.kaiming_normal(shape, np.random.default_rng(seed), **settings)
             agree(
-                student.kaiming_normal(shape, np.random.default_rng(seed), **settings), math.sqrt(variance) * normals,
+                found, math.sqrt(variance) * normals,
                 f"kaiming_normal({shape}, np.random.default_rng({seed})" + "".join(f", {k}={v!r}" for k, v in settings.items()) + ")",
                 slips={
                     "it is scaled by the variance, not by its root": variance * normals,
@@ -56,6 +62,7 @@ def he(student, rng):
                     "the taps of the kernel are missing": math.sqrt(variance * taps) * normals,
                 },
             )  # fmt: skip
+            precise(found, "kaiming_normal")
 
 
 @check(points=3)
@@ -66,8 +73,9 @@ def gradient(student, rng):
             rng.uniform(0.5, 2, size=shape) * rng.permutation(np.arange(math.prod(shape)) % 2 * 2 - 1).reshape(shape)
         )
         g, slope = frozen(rng.normal(size=shape)), rng.uniform(0.1, 0.4)
+        found = student.leaky_relu_gradient(g, x, slope)
         gradient_agrees(
-            student.leaky_relu_gradient(g, x, slope),
+            found,
             lambda v: (g * leaky(v, slope)).sum(), x, "the gradient of (g * leaky_relu(x)).sum()",  # noqa: B023
             given={"g": g, "x": x, "slope": slope},
             slips={
@@ -79,6 +87,7 @@ def gradient(student, rng):
                 "where x is not above 0, it is the slope, without g": np.where(x > 0, g, slope),
             },
         )  # fmt: skip
+        precise(found, "leaky_relu_gradient")
     x, g = frozen([-1.0, 0.0, 1.0]), frozen([2.0, 2.0, 2.0])
     agree(student.leaky_relu_gradient(g, x, 0.25), [0.5, 0.5, 2], "the gradient", {"g": g, "x": x, "slope": 0.25},
           {"at 0 it takes the slope of the positive side": [0.5, 2, 2]})  # fmt: skip

@@ -25,17 +25,25 @@ def centres_of_the_ring(student, rng):
         _near(counts / COUNT, 1 / len(centres), "the share of each centre", settings)
         repeats = np.mean(np.diff(distances.argmin(axis=1)) == 0)
         _near(repeats, 1 / len(centres), "how often a sample has the same centre as the one before it", settings)
+    rows = [_ring(student, rng, 5, modes=5, std=0.0) for _ in range(20)]
+    different = [len(np.unique(row.round(6), axis=0)) for row in rows]
+    expect(
+        min(different) < 5,
+        "in each of 20 draws of 5 samples with modes=5, every centre came exactly once: are the centres dealt out in turn, or "
+        "shuffled? Independent samples do that in 4 of 100 draws; often a centre comes twice and another not at all",
+    )
 
 
 @check(points=2)
 def noise_of_the_ring(student, rng):
     """ring_of_gaussians adds normal noise of the right size, from the generator it is given"""
+    largest = 0.0
     for settings in ({"modes": 5, "radius": 9.0, "std": rng.uniform(0.2, 0.8)}, {"radius": 4.0}):
         samples, std = _ring(student, rng, **settings), settings.get("std", 0.1)
         centres = _centres(settings.get("modes", 8), settings["radius"])
         nearest = np.linalg.norm(samples[:, None] - centres, axis=2).argmin(axis=1)
         noise = (samples - centres[nearest]) / std  # (N, 2), standard normal
-        error = 1 / np.sqrt(COUNT)
+        error, largest = 1 / np.sqrt(COUNT), max(largest, np.abs(noise).max())
         for value, right, tolerance, what in (
             (noise.mean(axis=0), 0, error, "the mean of the noise, in units of std,"),
             (noise.std(axis=0), 1, error / 2**0.5, "the standard deviation of each coordinate, in units of std,"),
@@ -47,6 +55,11 @@ def noise_of_the_ring(student, rng):
                 f"{what} is {np.round(value, 3)} in {COUNT} samples, but should be near {right}",
                 given={"settings (the others are the defaults)": settings},
             )
+    expect(
+        largest > 3.01,
+        f"none of {4 * COUNT} numbers of the noise is larger than 3 std (the largest: {largest:.3f}); of normal ones 1 in 370 is. "
+        "Is the noise clipped, or are large numbers drawn again?",
+    )
     first, again, other = (_ring(student, np.random.default_rng(s), 5) for s in (1, 1, 2))
     expect(np.array_equal(first, again), "two generators of the same seed should give the same samples")
     expect(not np.array_equal(first, other), "generators of two seeds give the same samples: is rng used?")
@@ -77,6 +90,16 @@ def nearest(student, rng):
                    "the coordinates' differences are added up without squares":
                        np.abs(samples[:, None] - centres).sum(axis=2).min(axis=1)},
         )  # fmt: skip
+    centres = frozen(rng.normal(size=(40, 2)))
+    index, distance = (np.asarray(a, float) for a in _two(student.nearest_centre(centres, centres), "nearest_centre"))
+    agree(
+        index, np.arange(40), "the index of the nearest centre, for samples that are the centres themselves, in order,"
+    )
+    expect(
+        distance.shape == (40,) and np.all(np.abs(distance) < 1e-6),
+        f"the distances of samples that are exactly on a centre should be 0; the first are {distance[:6]}. |a|^2 + |b|^2 - 2 a b "
+        "is not exactly 0 for a = b: rounded to less than 0, it has no root",
+    )
 
 
 @check(points=3)

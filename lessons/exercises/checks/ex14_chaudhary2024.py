@@ -97,6 +97,23 @@ def moved(network, expected, name, during, given, slips):
         )  # fmt: skip
 
 
+def plain(loss, name):
+    """Raises Mistake where a loss is a Tensor."""
+    expect(
+        type(loss).__name__ != "Tensor",
+        f"{name} is a Tensor, which keeps the whole graph of its step alive for as long as the loss is kept: return a number, loss.item()",
+    )
+
+
+def mode_kept(during, **networks):
+    """Raises Mistake where a network is not in training mode any more."""
+    for name, network in networks.items():
+        expect(
+            all(module.training for module in network.modules()),
+            f"{during} leaves {name} in eval mode: its batch normalisation or dropout would go wrong from then on",
+        )
+
+
 def stale(network, rng):
     """Leaves gradients in `.grad`, as an earlier step might; returns them."""
     for parameter in network.parameters():
@@ -115,6 +132,8 @@ def discriminator(student, rng):
     given |= {"real": real, "fake": x, "optimizer": f"SGD(D's parameters, lr={lr!r})"}
     left = stale(d, rng)
     loss = student.discriminator_step(d, optim.SGD(d.parameters(), lr=lr), Tensor(real), g(Tensor(z)))
+    plain(loss, "D's loss")
+    mode_kept("discriminator_step", D=d, G=g)
     value, grads, _ = d_loss(old_d, real, x)
     on_real, on_fake = judged(old_d, real, 1), judged(old_d, x, 0)
     exchanged = d_loss(old_d, real, x, labels=(0, 1))
@@ -171,6 +190,8 @@ def generator(student, rng):
         raise Mistake(
             f"G's loss does not depend on G's parameters: is the graph cut at the images? In G's step, fake must not be detached ({error})"
         ) from None
+    plain(loss, "G's loss")
+    mode_kept("generator_step", D=d, G=g)
     x = made(old_g, z)
     (value, _, dx), (minimax, _, minimax_dx) = judged(old_d, x, 1), judged(old_d, x, 0)
     grads, other = g_gradients(old_g, z, dx), g_gradients(old_g, z, minimax_dx)
@@ -233,6 +254,26 @@ ORDER = {
 }
 
 
+def trained(student, *arguments):
+    """What training_step returns; two of the engine's errors are said in the words of this exercise."""
+    try:
+        return student.training_step(*arguments)
+    except RuntimeError as error:
+        if "does not depend on" not in str(error):
+            raise
+        raise Mistake(
+            "in training_step, a loss does not depend on the parameters that are to move: is the graph cut at the images that G's step "
+            f"gets? It needs fake as G has made it, not fake.detach() ({error!s:.80})"
+        ) from None
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise Mistake(
+            "in training_step, an optimizer got the gradients of another number of parameters than it has: are optimizer_g and "
+            f"optimizer_d exchanged? ({error})"
+        ) from None
+
+
 @check(points=3)
 def step(student, rng):
     """training_step lets D move once for each latents, then G, against the D that has moved"""
@@ -244,7 +285,13 @@ def step(student, rng):
         old_g, old_d, given = values(g), values(d), shown(G=g, D=d)
         given |= {"real": real, "latents": latents, "optimizers": f"SGD, lr={lr_g!r} for G and {lr_d!r} for D"}
         optimizers = optim.SGD(g.parameters(), lr=lr_g), optim.SGD(d.parameters(), lr=lr_d)
-        losses = student.training_step(g, d, *optimizers, Tensor(real), [Tensor(z) for z in latents])
+        tensors = [Tensor(z) for z in latents]
+        losses = trained(student, g, d, *optimizers, Tensor(real), tensors)
+        expect(
+            len(tensors) == count,
+            f"training_step has changed the list of latents: of {count} Tensors it has left {len(tensors)}",
+        )
+        mode_kept("training_step", D=d, G=g)
         played_so = {s: played(old_g, old_d, lr_g, lr_d, real, latents, slip) for slip, s in ORDER.items()}
         right = played(old_g, old_d, lr_g, lr_d, real, latents)
         expect(
@@ -257,6 +304,7 @@ def step(student, rng):
             if i == 0 and count > 1:
                 others["it is that of D's first step, not of its last"] = first
             slips = others | {s: wrong[i] for s, wrong in played_so.items()}
+            plain(losses[i], f"the {name}")
             agree(losses[i], right[i], f"the {name} with {count} latents", given, slips)
         for network, name, i in ((d, "D", 3), (g, "G", 2)):
             slips = {s: wrong[i] for s, wrong in played_so.items()}
@@ -281,7 +329,7 @@ def again(student, rng):
     )
     for number in range(1, 4):
         real, z = frozen(rng.normal(size=(3, 2))), frozen(rng.normal(size=(4, 3)))
-        student.training_step(g, d, *adams, Tensor(real), [Tensor(z)])
+        trained(student, g, d, *adams, Tensor(real), [Tensor(z)])
         now_g, now_d = values(copies[0]), values(copies[1])
         theirs[1].step([Tensor(a) for a in d_loss(now_d, real, made(now_g, z))[1]])
         grads = g_gradients(now_g, z, judged(values(copies[1]), made(now_g, z), 1)[2])

@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from grading.check import check
+from grading.check import Mistake, check
 from grading.compare import agree, expect, frozen
 
 SIZES = ((10, 4), (9, 4), (8, 4), (7, 2), (3, 3), (4, 3))  # a rest of 2, 1, 0, 1, 0 and 1
@@ -69,6 +69,25 @@ def resumes(student, rng):
                     },
                 )  # fmt: skip
             expect(json.dumps(state) == text, "going on has changed the state: copy its numbers", given)
+    count, batch_size = SIZES[0]
+    given = {"count": count, "batch_size": batch_size, "seed": seed}
+    state = student.Batches(count, batch_size, seed).state_dict()
+    text, elsewhere, resumed = _as_json(state), *(student.Batches(count, batch_size, seed) for _ in range(2))
+    for _ in range(4):
+        elsewhere.next()
+    for what, batches in (("a new Batches", resumed), ("a Batches that was elsewhere", elsewhere)):
+        try:
+            batches.load_state_dict(json.loads(text))
+            found = [batches.next() for _ in range(4)]
+        except Exception as error:  # noqa: BLE001 whatever the student raises
+            raise Mistake(
+                f"a state that was taken before the first next() could not be used in {what}: {type(error).__name__}: {error}. "
+                f"The state: {text}"
+            ) from None
+        for number, right in enumerate(_batches(count, batch_size, seed)[:4]):
+            agree(
+                found[number], right, f"with a state that was taken before the first next(), loaded into {what}, batch {number}", given
+            )  # fmt: skip
 
 
 @check(points=2)
@@ -78,8 +97,9 @@ def padding(student, rng):
         for kernel in rng.permutation(np.arange(1, 7)):
             for size in rng.permutation(np.arange(4, 12))[:3]:
                 before, after = _padding(int(size), int(kernel), stride)
+                found = student.same_padding(int(size), int(kernel), stride)
                 agree(
-                    student.same_padding(int(size), int(kernel), stride), (before, after), "(before, after)",
+                    found, (before, after), "(before, after)",
                     given={"size": int(size), "kernel": int(kernel), "stride": stride},
                     slips={
                         "it is (kernel - 1) / 2 on both sides, as for stride 1": ((kernel - 1) // 2, (kernel - 1) // 2),
@@ -89,6 +109,11 @@ def padding(student, rng):
                             _padding(-(-int(size) // stride) * stride, int(kernel), stride),
                     },
                 )  # fmt: skip
+                expect(
+                    all(isinstance(n, (int, np.integer)) for n in found),
+                    f"same_padding({size}, {kernel}, {stride}) is {tuple(found)}: these should be integers, with which np.pad and "
+                    "np.zeros work. Divide by //",
+                )
 
 
 @check(points=2)
@@ -98,8 +123,9 @@ def padded(student, rng):
         x = frozen(rng.normal(size=(2, 1, *rng.permutation((3, 4, 5, 6))[:2])))
         (top, bottom), (left, right) = (_padding(x.shape[2 + i], kernel_size[i], stride) for i in (0, 1))
         pad = lambda *widths: np.pad(x, ((0, 0), (0, 0), *widths))  # noqa: B023
+        found = student.pad_same(x, kernel_size, stride)
         agree(
-            student.pad_same(x, kernel_size, stride), pad((top, bottom), (left, right)), "the padded images",
+            found, pad((top, bottom), (left, right)), "the padded images",
             given={"x": x, "kernel_size": kernel_size, "stride": stride},
             slips={
                 "height and width are exchanged": pad((left, right), (top, bottom)),
@@ -107,6 +133,18 @@ def padded(student, rng):
                 "nothing is padded": x,
             },
         )  # fmt: skip
+        dtype = getattr(found, "dtype", type(found).__name__)
+        expect(dtype == np.float64, f"from float64, pad_same makes {dtype}: it should keep the dtype of x")
+    x = frozen(rng.normal(size=(2, 1, 4, 6)))
+    found = student.pad_same(x, (1, 2), 2)
+    agree(found, x, "the images, padded for a kernel of (1, 2) and stride 2, which need no zeros,")
+    expect(
+        not np.shares_memory(found, x),
+        "where no zeros are needed, pad_same returns x itself, or a view of it: who changes the new array changes x. Return a copy",
+        given={"x": "an array of shape (2, 1, 4, 6)", "kernel_size": (1, 2), "stride": 2},
+    )
+    dtype = getattr(student.pad_same(x.astype(np.float32), (3, 4), 1), "dtype", None)
+    expect(dtype == np.float32, f"from float32, pad_same makes {dtype}: it should keep the dtype of x")
 
 
 def _batches(count, batch_size, seed, again=False, running=False, least=2):

@@ -1,7 +1,7 @@
 """Checks of exercise 16."""
 
 import numpy as np
-from grading.check import check
+from grading.check import Mistake, check
 from grading.compare import agree, expect, frozen, refuses
 
 NAMES = ("loss_d", "loss_g", "d_real", "d_fake")
@@ -27,7 +27,25 @@ def columns(student, rng):
             )  # fmt: skip
             slips = {slip if len(other) > len(right) else "the last line, though it is finished, was left out": other}
             agree(found[name], right, f"column {name}", {"text": text}, slips)
-    for cells, line in ((2, 3), (4, 2), (2, len(lines))):
+    for rest in ("0.5", "0.5,0.25,-", "0.5,0.25,"):
+        text = whole + rest
+        try:
+            found = student.read_columns(text)
+        except ValueError as error:
+            raise Mistake(
+                f"read_columns of {text!r} raises ValueError ({error}). Its last line does not end in a newline: it was not "
+                "finished, and is left out before anything looks at its numbers"
+            ) from None
+        for name, right in zip(names, table.T):
+            agree(found[name], right, f"column {name}", {"text": text})
+    text = lines[0] + "\n"
+    found = student.read_columns(text)
+    expect(
+        set(found) == set(names) and all(np.shape(column) == (0,) for column in found.values()),
+        f"read_columns of a file without rows should be an empty array for each of {names}, not {found!r:.200}",
+        {"text": text},
+    )
+    for cells, line in ((2, 3), (4, 2), (2, len(lines)), (0, 3)):
         wrong = lines.copy()
         wrong[line - 1] = ",".join(["0.5"] * cells)
         text = "\n".join(wrong) + "\n"
@@ -51,6 +69,16 @@ def means(student, rng):
                 "the windows do not overlap": values[: count // window * window].reshape(-1, window).mean(axis=1),
             },
         )  # fmt: skip
+    values = frozen([0.5, np.nan, *rng.normal(size=4)])
+    found = student.running_mean(values, 2)
+    right = (values[2:-1] + values[3:]) / 2
+    expect(
+        np.all(np.isnan(np.asarray(found, float)[:2])) and np.all(np.isfinite(np.asarray(found, float)[2:])),
+        f"the running mean by windows of 2 is {found!r:.200}: its first two values should be NaN, and no other. "
+        "A sum that is carried on from window to window never loses a NaN again",
+        {"values": values},
+    )
+    agree(np.asarray(found, float)[2:], right, "the running mean behind a NaN, from index 2 on,", {"values": values})
     for window in (0, 4):
         refuses(
             lambda window=window: student.running_mean(np.zeros(3), window),
@@ -79,8 +107,11 @@ def waves(student, rng):
             slips["the mean of the differences was subtracted"] = values.std() / (steps.std() / np.sqrt(2))
             slips["the standard deviation is that of a sample, divided by N - 1"] = right * (count / (count - 1)) ** 0.5
         agree(student.waviness(values), right, "the waviness", {"values": values}, slips)
-    constant = frozen(np.full(5, 0.5))
-    agree(student.waviness(constant), 0, "the waviness of a constant", {"values": constant})
+    for constant in (np.full(5, 0.5), np.full(3, 0.1)):  # the rounded mean of the second one is not 0.1
+        constant = frozen(constant)
+        found = student.waviness(constant)
+        what = "the waviness of a constant (ask whether the differences are 0: rounding can keep the deviation from it)"
+        agree(found, 0, what, {"values": constant})
 
 
 @check(points=2)

@@ -38,13 +38,14 @@ def definition(student, rng):
     for small in (True, False, False):
         frames, weight, stride, right = _problem(rng, small)
         out = np.full(right.shape, BEFORE)
-        student.correlate(frames, weight, stride, out)
+        found = student.correlate(frames, weight, stride, out)
         given = {"frames": frames, "weight": weight, "stride": stride, "out.shape": out.shape}
         turned = _correlation(frames, weight[:, :, ::-1, ::-1], stride, right.shape)
         slips = {
             "a sum goes on where the last one ended: set it to 0 for each output": np.cumsum(right).reshape(right.shape)
         }
         _written(out, right, "out, after correlate,", given, {**_slips(frames, weight, stride, right), **slips}, turned)
+        _nothing(found, "correlate")
 
 
 @check(points=1)
@@ -64,7 +65,7 @@ def layout(student, rng):
     expect(
         taps.flags.c_contiguous,
         f"to_lanes has the right numbers, but they are not in C order: its strides are {steps} bytes, so that two filters lie "
-        f"{steps[-1]} bytes apart, not {taps.itemsize}. A transposed array is a view; np.ascontiguousarray makes a copy",
+        f"{steps[-1]} bytes apart, not {taps.itemsize}. A transposed array is a view; its method copy() puts the numbers in order",
     )
     expect(not np.shares_memory(taps, weight), "to_lanes is not a copy: it shares weight's memory")
 
@@ -76,7 +77,7 @@ def lanes(student, rng):
         frames, weight, stride, right = _problem(rng, small)
         taps = frozen(np.moveaxis(weight, 0, 3).copy())  # (C, R, S, K)
         sums = np.full(np.moveaxis(right, 1, 3).shape, BEFORE)
-        student.correlate_lanes(frames, taps, stride, sums)
+        found = student.correlate_lanes(frames, taps, stride, sums)
         given = {"frames": frames, "taps": taps, "stride": stride, "sums.shape": sums.shape}
         turned = _correlation(frames, weight[:, :, ::-1, ::-1], stride, right.shape)
         slips = {
@@ -89,6 +90,12 @@ def lanes(student, rng):
         _written(
             sums, np.moveaxis(right, 1, 3), "sums, after correlate_lanes,", given, slips, np.moveaxis(turned, 1, 3)
         )
+        _nothing(found, "correlate_lanes")
+
+
+def _nothing(found, name):
+    expect(found is None, f"{name} should return nothing, as its result is in the array that it was given; it returns a "
+           f"{type(found).__name__}")  # fmt: skip
 
 
 def _written(out, right, what, given, slips, turned):

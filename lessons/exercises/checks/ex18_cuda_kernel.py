@@ -1,5 +1,7 @@
 """Checks of exercise 18. Kernels run in the emulation of a GPU, or without a C++ compiler on a GPU."""
 
+import ctypes
+import functools
 import os
 import re
 import shutil
@@ -11,24 +13,55 @@ from grading.compare import agree, expect, frozen
 from minigan import backend
 from minigan.kernels.cuda import emulation, loader
 
+OPTIONS = ("-std=c++17",)
 BESIDE = 512  # elements before and behind a result that no kernel may touch
 PLACEHOLDER = -12345.0  # what they, and the result, hold before the launch
+GUARDS = """
+// An array of shared memory with elements behind it that stay NaN where the kernel keeps within it.
+struct Guard { Guard *next; virtual long written() = 0; };
+static Guard *first_guard = nullptr;
+template <class T, int N> struct Guarded : Guard {
+    T inside[N], beyond[1024];
+    Guarded() { memset((void *)inside, 0xff, sizeof(inside) + sizeof(beyond)); next = first_guard; first_guard = this; }
+    operator T *() { return inside; }
+    long written() override {  // 0, or the size and the index of the first element that was written behind the end
+        static const T nan = [] { T value; memset((void *)&value, 0xff, sizeof(T)); return value; }();
+        for (int i = 0; i < 1024; i++)
+            if (memcmp((void *)(beyond + i), (void *)&nan, sizeof(T))) {
+                memset((void *)beyond, 0xff, sizeof(beyond));
+                return N * 1000000L + N + i;
+            }
+        return 0;
+    }
+};
+extern "C" long written_beyond() {
+    long found = 0;
+    for (Guard *guard = first_guard; guard; guard = guard->next)
+        if (long written = guard->written()) found = written;
+    return found;
+}
+"""
 ORDERS = (False, True)  # of the threads: whether the last one runs first (in the emulation; a GPU takes its own order)
 
 
 @check(points=1)
 def blocks(student, rng):
     """block_count rounds up: every element has a thread, and no block is empty"""
+    cases = []
     for threads in (1, *rng.integers(2, 300, size=3)):
         for size in (1, threads, threads + 1, 3 * threads, 3 * threads + 1, int(rng.integers(4, 9) * threads - 1)):
-            agree(
-                student.block_count(int(size), int(threads)), len(range(0, size, threads)), "the number of blocks",
-                given={"size": int(size), "threads": int(threads)},
-                slips={
-                    "it is rounded down: the last elements have no thread": size // threads,
-                    "a whole multiple of the threads gets one block too many": size // threads + 1,
-                },
-            )  # fmt: skip
+            cases.append((threads, size))
+    for threads, size in (*cases, (1024, 2**24 + 1)):
+        agree(
+            student.block_count(int(size), int(threads)), len(range(0, size, threads)), "the number of blocks",
+            given={"size": int(size), "threads": int(threads)},
+            slips={
+                "it is worked out in float32, which has no room for each whole number above 2^24":
+                    np.ceil(np.float32(size) / np.float32(threads)) if size > 2**24 else -1,
+                "it is rounded down: the last elements have no thread": size // threads,
+                "a whole multiple of the threads gets one block too many": size // threads + 1,
+            },
+        )  # fmt: skip
 
 
 @check(points=2)
@@ -160,7 +193,7 @@ def _source(function, name):
     expect(
         'extern "C"' in source, f'without extern "C" a GPU\'s compiler gives {name} another name, and it is not found'
     )
-    for atomic in re.findall(r"atomic\w+", source):
+    for atomic in re.findall(r"(atomic\w+)\s*\(", re.sub(r"//[^\n]*|/\*.*?\*/", "", source, flags=re.DOTALL)):
         expect(False, f"{atomic}: its additions come in an order that changes from run to run; add in a fixed order")
     return f'#line 1 "{name}"\n{source}\n'.replace(f"{name} (", f"{name}(")
 
@@ -179,11 +212,21 @@ def _launch(name, source, blocks, threads, arguments, size, given, backwards=Fal
         memory = xp.full(size + 2 * BESIDE, PLACEHOLDER, np.float32)
         on_gpu = [_beside_nan(xp, a) if isinstance(a, np.ndarray) else a for a in arguments]
         try:
-            kernel = xp.RawModule(code=source, options=("-std=c++17",)).get_function(name)
+            module = xp.RawModule(code=_guarded(source) if _compiler() else source, options=OPTIONS)
+            kernel = module.get_function(name)
             kernel((blocks, 1, 1), (threads, 1, 1), (*on_gpu, memory[BESIDE : BESIDE + size]))
         except Exception as error:
             raise Mistake(_in_words(name, str(error))) from None
         memory = memory.get()
+    if _compiler() and hasattr(module.library, "written_beyond"):
+        module.library.written_beyond.restype = ctypes.c_long
+        length, index = divmod(module.library.written_beyond(), 10**6)
+        expect(
+            not length,
+            f"{name} writes to element {index} of an array of {length} in shared memory, beyond its end: it needs one for each "
+            f"number that the block's {threads} threads leave there",
+            given,
+        )
     touched = np.flatnonzero(memory != PLACEHOLDER) - BESIDE
     outside = touched[(touched < 0) | (touched >= size)]
     expect(
@@ -197,6 +240,21 @@ def _launch(name, source, blocks, threads, arguments, size, given, backwards=Fal
         given,
     )
     return memory[BESIDE : BESIDE + size]
+
+
+@functools.cache
+def _guarded(source):
+    """The source with its arrays of shared memory guarded, for the emulation; itself if it cannot be compiled so."""
+    found = re.sub(
+        r"__shared__\s+((?:volatile\s+)?\w+)\s+(\w+)\s*\[([^\]]+)\]\s*;", r"__shared__ Guarded<\1, \3> \2;", source
+    )
+    if found == source:
+        return source
+    try:
+        emulation.module().RawModule(GUARDS + found, OPTIONS)
+    except RuntimeError:
+        return source
+    return GUARDS + found
 
 
 def _beside_nan(xp, array):

@@ -54,6 +54,15 @@ def gradient_in_weights(penalty, d, name):
     return found.data
 
 
+def nothing_left(d, name):
+    """Raises Mistake where d's weights have a gradient that nobody asked for."""
+    expect(
+        d.w.grad is None,
+        f"after {name} the weights of d have a .grad, which they had not before: backward adds to every leaf that wants a "
+        "gradient, and the optimizer would step by it. grad(scores, x, create_graph=True) asks for that of x alone",
+    )
+
+
 @check(points=3)
 def hessian(student, rng):
     """hessian_vector is the matrix of second derivatives times v"""
@@ -92,6 +101,12 @@ def hessian(student, rng):
                 "v is multiplied in twice": 6 * a * x * v**2 + ((matrix + matrix.T) @ (v**2).reshape(-1)).reshape(shape),
             },
         )  # fmt: skip
+    x, v, a = (frozen(rng.uniform(0.5, 2, size=4)) for _ in range(3))
+    agree(
+        student.hessian_vector(lambda t: (((t - x) * 1e6).exp() * a).sum() * 1e-12, x, v), a * v,
+        "H v of the steep f(y) = (a exp(10^6 (y - x))).sum() / 10^12 at y = x (derived by `grad`, not by differences)",
+        {"x": x, "v": v, "a": a},
+    )  # fmt: skip
 
 
 @check(points=3)
@@ -116,6 +131,7 @@ def mescheder(student, rng):
                 "the slopes are summed over the images before they are squared": gamma / 2 * (slopes(w, real).sum(0) ** 2).sum() / len(real),
             },
         )  # fmt: skip
+        nothing_left(d, "r1_penalty")
         found = gradient_in_weights(penalty, d, "r1_penalty")
         gradient_agrees(found, lambda u: r1(u, real, gamma), w, "the gradient of R1 with respect to w", given)  # noqa: B023
 
@@ -155,6 +171,7 @@ def gulrajani(student, rng):
                 "the scores were averaged before their gradient: each slope is divided by N": np.mean((lengths / len(real) - 1) ** 2),
             },
         )  # fmt: skip
+        nothing_left(d, "gradient_penalty")
         found = gradient_in_weights(penalty, d, "gradient_penalty")
         gradient_agrees(found, lambda u: wgan_gp(u, x), w, "the gradient of the penalty with respect to w", given)  # noqa: B023
         (leak,) = grad(penalty.reshape(()), latent, allow_unused=True)

@@ -29,6 +29,25 @@ def distances(student, rng):
                 "every image got the nearest of all pairs": np.full(len(images), np.sqrt(squares.min()) / 255),
             },
         )  # fmt: skip
+    images = rng.integers(0, 256, size=(20, 5, 4), dtype=np.uint8)
+    order = rng.permutation(20)
+    others = frozen(images[order])
+    _, found = _quietly(lambda: _pair(student.nearest(frozen(images), others)))
+    given = {"images": images, "others": others}
+    if np.shape(found) == (20,) and np.isnan(np.asarray(found, float)).any():
+        expect(
+            False,
+            "a distance is NaN where an image has an exact copy among the others: |a|^2 + |b|^2 - 2 a b, rounded, can lie "
+            "below 0, which has no root. Take np.maximum(..., 0), or do the sum with whole numbers",
+            given,
+        )
+    agree(
+        found,
+        np.zeros(20),
+        "the array of distances, where each image has an exact copy among the others,",
+        given,
+        atol=1e-6,
+    )
 
 
 @check(points=2)
@@ -53,6 +72,12 @@ def indices(student, rng):
             "it says which of the images is nearest to each of the others": squares.argmin(0),
         }
         agree(found, squares.argmin(1), "the array of indices", given, slips)
+    images = rng.integers(0, 256, size=(5, 3, 4), dtype=np.uint8)
+    order = rng.permutation(5)
+    others = frozen(images[order])
+    found, _ = _quietly(lambda: _pair(student.nearest(frozen(images), others)))
+    given = {"images": images, "others": others}
+    agree(found, np.argsort(order), "the array of indices, where each image has an exact copy among the others,", given)
 
 
 @check(points=2)
@@ -101,6 +126,10 @@ def bias(student, rng):
             )
         agree(found, expected, "the divergence", {"p": p, "q": q}, slips)
     agree(_quietly(student.divergence, p, p), 0, "the divergence of p from itself", {"p": p, "q": p})
+    p, q = frozen([5e-9, 0.4, 0.6 - 5e-9]), frozen([1e-30, 0.4, 0.6])
+    right = 5e-9 * np.log(5e-9 / 1e-30) + p[2] * np.log(p[2] / q[2])
+    what = "the divergence with tiny shares (with nothing added to them, and none taken for 0)"
+    agree(_quietly(student.divergence, p, q), right, what, {"p": p, "q": q})
 
 
 @check(points=2)

@@ -34,7 +34,7 @@ def bces(s, t):
 @check(points=3)
 def inputs_of_a_conditional_network(student, rng):
     """condition appends one-hot labels, and refuses labels that there are not"""
-    for dtype in (np.float64, np.float32):
+    for dtype in (np.float64, np.float32, np.float16):
         count, size, classes = (int(n) for n in rng.permutation([3, 5, 7]))
         labels = frozen(rng.permutation(np.concatenate([[0, classes - 1], rng.integers(0, classes, count - 2)])))
         x, t = frozen(rng.normal(size=(count, size)).astype(dtype)), one_hot(labels, classes)
@@ -111,6 +111,11 @@ def softmax_and_cross_entropy(student, rng):
                 "the derivative of a sigmoid is in it once too often": (p - t) * p * (1 - p) / count,
             },
         )  # fmt: skip
+        expect(
+            np.asarray(gradient).dtype == np.float64,
+            f"the gradient should be of the logits' type, float64, not {np.asarray(gradient).dtype}: half the digits are lost",
+            given,
+        )
     for s, labels in _large(rng):
         t, p = one_hot(labels, s.shape[1]), np.exp(log_softmax(s))
         loss, gradient = _pair(student.cross_entropy, s, labels)
@@ -159,6 +164,11 @@ def one_question_a_class(student, rng):
                 "the derivative of the sigmoid is in it once too often": (q - t) * q * (1 - q) / count,
             },
         )  # fmt: skip
+        expect(
+            np.asarray(gradient).dtype == np.float64,
+            f"the gradient should be of the logits' type, float64, not {np.asarray(gradient).dtype}: half the digits are lost",
+            given,
+        )
     for s, labels in _large(rng):
         t = one_hot(labels, s.shape[1])
         loss, gradient = _pair(student.one_hot_bce, s, labels)
@@ -192,6 +202,10 @@ def steps_of_a_training(student, rng):
             },
             rtol=1e-9,
         )  # fmt: skip
+        expect(
+            isinstance(found, (int, np.integer)),
+            f"updates({images}, {size}, {epochs}) should be an int, not {found!r}: // divides whole numbers, / makes a float",
+        )
 
 
 def _pair(function, logits, labels):

@@ -10,7 +10,7 @@ def read_columns(text):
     for number, row in enumerate(rows, 2):
         if row.count(",") != len(names) - 1:
             raise ValueError(f"line {number} has {row.count(',') + 1} numbers, not {len(names)}")
-    table = np.loadtxt(rows, delimiter=",", ndmin=2)  # (rows, columns)
+    table = np.loadtxt(rows, delimiter=",", ndmin=2) if rows else np.empty((0, len(names)))  # (rows, columns)
     return dict(zip(names, table.T))
 
 

@@ -21,7 +21,7 @@ def correlate(frames, weight, stride, out):
 
 def to_lanes(weight):
     """NumPy's: the library's own turns part of the weights at a time, within its kernels."""
-    return np.ascontiguousarray(weight.transpose(1, 2, 3, 0))
+    return weight.transpose(1, 2, 3, 0).copy()
 
 
 def correlate_lanes(frames, taps, stride, sums):

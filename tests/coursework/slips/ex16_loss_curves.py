@@ -22,4 +22,12 @@ SLIPS = [
     ("waves of the wrong column", "arrays", "waviness(rows[3])", "waviness(rows[2])", "d_fake swings in slow waves"),
     ("only nan is broken", "arrays", "not np.isfinite(rows).all()", "np.isnan(rows).any()", "holds inf in its last quarter"),
     ("infinite sums", "loops", "            if not math.isfinite(value):\n                return \"broken\"\n", "            pass\n", "holds nan in its last quarter"),
+    ("the unfinished line is counted", "loops", 'text.split("\\n")[:-1]',
+     '[*text.split("\\n")[:-1], *[rest for rest in text.split("\\n")[-1:] if rest and rest.count(",") != 2]]', "is left out before anything"),
+    ("empty lines are skipped", "arrays", 'text.split("\\n")[:-1]]', 'text.split("\\n")[:-1] if line]', "where line 3 has 0 numbers"),
+    ("no rows", "arrays", ".reshape(len(rows), len(names)).T", ".T", "a file without rows"),
+    ("running sum", "arrays", "np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1)",
+     "(lambda c: (c[window:] - c[:-window]) / window)(np.append(0, np.cumsum(values)))",
+     "never loses a NaN"),
+    ("deviation asked for 0", "other", "if not steps.any():", "if values.std() == 0:", "rounding can keep"),
 ]  # fmt: skip

@@ -40,4 +40,8 @@ SLIPS = [
     ("part of nothing is added", "arrays", "    part[t] = 0;\n", "", "sums is wrong"),
     ("an atomic", "loops", "        sums[blockIdx.x] = total;", "        atomicAdd(sums + blockIdx.x, total);", "order that changes"),
     ("the mean", "arrays", "sums[blockIdx.x] = part[0]", "sums[blockIdx.x] = part[0] / columns", "it is the mean"),
+    ("blocks in float32", "other", "(size + threads - 1) // threads", "-int(-(__import__('numpy').float32(size) / threads) // 1)", "worked out in float32"),
+    ("too little shared memory", "arrays", "part[256]", "part[128]", "beyond its end"),
+    ("shared memory for a warp", "loops", "part[256]", "part[32]", "beyond its end"),
+    ("shared memory for four warps", "other", "part[8]", "part[4]", "beyond its end"),
 ]  # fmt: skip

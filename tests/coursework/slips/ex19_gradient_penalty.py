@@ -24,4 +24,7 @@ SLIPS = [
     ("norm of the batch", "arrays", ".sum(1).sqrt()", ".sum().sqrt()", "that of the whole batch"),
     ("mean of squares", "arrays", ".sum(1).sqrt()", ".mean(1).sqrt()", "the mean of squares"),
     ("into the generator", "arrays", "x = Tensor(fake.data + t * (real - fake.data), requires_grad=True)", "x = fake + Tensor(t) * (Tensor(real) - fake)", "flows back into the generator"),
+    ("a gradient left in d", "other", "    return x, *grad(f(x).sum(), x, create_graph=True)\n", "    f(x).sum().backward(create_graph=True)\n    g, x.grad = x.grad, None\n    return x, g\n", "which they had not before"),
+    ("differences of the gradient", "arrays", "    (answer,) = grad(g, x, grad_outputs=Tensor(v))\n    return answer",
+     "    above, below = (Tensor(x.data + h * v, requires_grad=True) for h in (1e-5, -1e-5))\n    return (grad(f(above), above)[0] - grad(f(below), below)[0]).data / 2e-5", "not by differences"),
 ]  # fmt: skip

@@ -37,4 +37,9 @@ SLIPS = [
     ("added, not averaged", "loops", "(watts[i] + watts[i + 1]) / 2", "(watts[i] + watts[i + 1])", "their mean is wanted"),
     ("power added up", "arrays", "np.trapezoid(watts, seconds)", "watts.sum()", "the readings are added up"),
     ("one step too few", "loops", "len(seconds) - 1", "len(seconds) - 2", "the energy is wrong"),
+    ("the root of less than 0", "other", "    return indices, np.sqrt(squares[range(len(a)), indices]) / 255",
+     "    a, b = a / 255, b / 255\n    squares = (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)\n    return indices, np.sqrt(squares[range(len(a)), indices])", "a distance is NaN"),
+    ("a copy is no neighbour", "arrays", "axis=2)\n", "axis=2)\n    distances[distances == 0] = np.inf\n", "an exact copy"),
+    ("a very small number", "other", "np.log(b)", "np.log(b + 1e-12)", "should be"),
+    ("tiny shares left out", "arrays", "some = p > 0", "some = p > 1e-8", "with tiny shares"),
 ]  # fmt: skip

@@ -38,4 +38,7 @@ SLIPS = [
     ("single image", "arrays", "rest > 1", "rest > 0", "a single image counts"),
     ("over the end", "arrays", "epochs * (whole + (rest > 1))", "-(-epochs * images // batch_size)", "reach over the end"),
     ("one epoch", "arrays", "epochs * (whole", "1 * (whole", "the number of one epoch"),
+    ("float32 for each type but float64", "arrays", "np.eye(classes, dtype=x.dtype)[labels]], axis=1)", "np.eye(classes, dtype=np.float32)[labels]], axis=1)", "x's type, float16"),
+    ("the gradient in float32", "loops", "return loss / len(logits), gradient / len(logits)\n\n\ndef one_hot", "return loss / len(logits), (gradient / len(logits)).astype(np.float32)\n\n\ndef one_hot", "half the digits"),
+    ("a float of steps", "arrays", "epochs * (whole + (rest > 1))", "epochs * (whole + float(rest > 1))", "should be an int"),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ def read_columns(text):
     for number, row in enumerate(rows):
         if len(row) != len(names):
             raise ValueError(f"line {number + 2} has {len(row)} numbers")
-    return dict(zip(names, np.array(rows, float).T))
+    return dict(zip(names, np.array(rows, float).reshape(len(rows), len(names)).T))
 
 
 def running_mean(values, window):

@@ -15,7 +15,7 @@ def correlate(frames, weight, stride, out):
 
 
 def to_lanes(weight):
-    return np.ascontiguousarray(weight.transpose(1, 2, 3, 0))
+    return weight.transpose(1, 2, 3, 0).copy()
 
 
 def correlate_lanes(frames, taps, stride, sums):

@@ -42,7 +42,7 @@ def pad_same(x, kernel_size, stride):
     count, channels, height, width = x.shape
     top, bottom = same_padding(height, kernel_size[0], stride)
     left, right = same_padding(width, kernel_size[1], stride)
-    padded = np.zeros((count, channels, top + height + bottom, left + width + right))
+    padded = np.zeros((count, channels, top + height + bottom, left + width + right), x.dtype)
     for i in range(height):
         for j in range(width):
             padded[:, :, top + i, left + j] = x[:, :, i, j]

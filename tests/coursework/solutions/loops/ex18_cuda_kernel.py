@@ -33,7 +33,7 @@ def row_sums():
     return """
 extern "C" __global__ void row_sums(int columns, const float *x, float *sums) {
     __shared__ float part[256];
-    float sum = 0;
+    float sum = 0;  // no atomics: atomicAdd() would add in any order
     for (int i = threadIdx.x; i < columns; i += blockDim.x) sum += x[blockIdx.x * columns + i];
     part[threadIdx.x] = sum;
     __syncthreads();

@@ -35,6 +35,6 @@ def same_padding(size, kernel, stride):
 def pad_same(x, kernel_size, stride):
     for axis, kernel in enumerate(kernel_size, 2):
         x = np.moveaxis(x, axis, 0)
-        before, after = (np.zeros((n, *x.shape[1:])) for n in same_padding(len(x), kernel, stride))
+        before, after = (np.zeros((n, *x.shape[1:]), x.dtype) for n in same_padding(len(x), kernel, stride))
         x = np.moveaxis(np.concatenate([before, x, after]), 0, axis)
     return x

@@ -1,17 +1,15 @@
 import numpy as np
 
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, grad
 
 
 def derivative(f, x):
     x = Tensor(x, requires_grad=True)
-    f(x).sum().backward(create_graph=True)
-    return x, x.grad
+    return x, *grad(f(x).sum(), x, create_graph=True)
 
 
 def hessian_vector(f, x, v):
     x, g = derivative(f, x)
-    x.grad = None
     g.backward(Tensor(v))
     return x.grad.data
 
