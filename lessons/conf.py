@@ -4,6 +4,7 @@ Sphinx reads this file. The pages need no network: formulas are MathML, figures 
 """
 
 import os
+import re
 
 import latex2mathml.converter
 from docutils import nodes
@@ -51,6 +52,7 @@ html_math_renderer = "mathml"
 def formula(writer, node, display):
     """Writes a formula in LaTeX as MathML, which browsers and screen readers know, instead of loading a script."""
     mathml = latex2mathml.converter.convert(node.astext(), display=display)
+    mathml = re.sub(r"(<mi>[a-z]{2,}</mi>)(?=<m[in]>)", r'\1<mspace width="0.17em"/>', mathml)  # log 2, not log2
     writer.body.append(mathml if display == "inline" else f'<div class="formula">{mathml}</div>')
     raise nodes.SkipNode
 
