@@ -208,6 +208,8 @@ def test_agree_names_the_worst_index_and_the_likely_slip():
         agree(np.array([np.nan, 1.0]), [1.0, 1.0], "y")
     with pytest.raises(Mistake, match=r"analytic \(yours\) 2, numeric"):
         gradient_agrees(2.0, lambda x: 3 * float(x), 1.0, "dy")
+    with pytest.raises(Mistake, match="is None"):
+        gradient_agrees(None, lambda x: 3 * float(x), 1.0, "dy")
 
 
 @pytest.mark.parametrize("exercise", exercises())

@@ -21,6 +21,17 @@ def agree(answer, expected, what, given=None, slips=None, rtol=1e-6, atol=1e-8):
     slips: {sentence: wrong answer}, known mistakes, each value an array or a function that computes it; where
     the answer equals one of them, the message says so: "It looks as if " + sentence.
     """
+    _compare(answer, expected, what, given, slips, rtol, atol, "yours is {:.8g}, it should be {:.8g}")
+
+
+def gradient_agrees(analytic, function, at, what, given=None, slips=None, rtol=1e-5, atol=1e-7, h=1e-5):
+    """Raises Mistake unless `analytic` is the gradient of `function` (array -> number) at `at`, by central differences."""
+    told = "analytic (yours) {:.8g}, numeric (central differences) {:.8g}"
+    _compare(analytic, numeric_gradient(function, at, h), what, given, slips, rtol, atol, told)
+
+
+def _compare(answer, expected, what, given, slips, rtol, atol, told):
+    """As `agree`. told: how the worst element of both is told."""
     expected = np.asarray(expected, float)
     if answer is None:
         raise Mistake(f"{what} is None: is there a `return`?")
@@ -36,25 +47,8 @@ def agree(answer, expected, what, given=None, slips=None, rtol=1e-6, atol=1e-8):
         error = np.where(np.isfinite(array), np.abs(array - expected), np.inf)
         worst = np.unravel_index(int(np.argmax(error)), error.shape)
         place = f" at index {tuple(int(i) for i in worst)}" if error.ndim else ""
-        found = f"{what} is wrong. The worst{place}: yours is {array[worst]:.8g}, it should be {expected[worst]:.8g}."
+        found = f"{what} is wrong. The worst{place}: {told.format(array[worst], expected[worst])}."
     raise Mistake(found + _resemblance(array, slips, rtol, atol) + _shown(given))
-
-
-def gradient_agrees(analytic, function, at, what, given=None, slips=None, rtol=1e-5, atol=1e-7, h=1e-5):
-    """Raises Mistake unless `analytic` is the gradient of `function` (array -> number) at `at`, by central differences."""
-    numeric = numeric_gradient(function, at, h)
-    if np.shape(analytic) == numeric.shape and np.allclose(analytic, numeric, rtol, atol):
-        return
-    if np.shape(analytic) != numeric.shape:
-        agree(analytic, numeric, what, given, slips)  # says so
-    array = np.asarray(analytic, float)
-    error = np.where(np.isfinite(array), np.abs(array - numeric), np.inf)
-    worst = np.unravel_index(int(np.argmax(error)), error.shape)
-    place = f" at index {tuple(int(i) for i in worst)}" if error.ndim else ""
-    raise Mistake(
-        f"{what} is wrong. The worst{place}: analytic (yours) {array[worst]:.8g}, numeric (central differences) "
-        f"{numeric[worst]:.8g}." + _resemblance(array, slips, rtol, atol) + _shown(given)
-    )
 
 
 def numeric_gradient(function, at, h=1e-5):
