@@ -238,6 +238,16 @@ def adam(
         parameter -= lr / (1 - beta1 ** step.item()) * first / (np.sqrt(second) / root_correction2 + small)
 
 
+def move_average(averages, values, decay):
+    """averages = decay averages + (1 - decay) values, lists of arrays, in place. Returns nothing.
+
+    As averages + (1 - decay) (values - averages): where the values rest, the average comes to rest on them, while
+    the two roundings of decay and 1 - decay in float32 would not add up to 1.
+    """
+    for average, value in zip(averages, values, strict=True):
+        average += average.dtype.type(1 - decay) * (value - average)
+
+
 # Scaling of the loss, so that gradients fit 16-bit numbers (Micikevicius et al., "Mixed Precision Training", 2018).
 
 

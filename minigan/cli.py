@@ -65,6 +65,11 @@ def learning_rate(text):
     return _number(text, float, lambda x: x > 0 and math.isfinite(x), "a number greater than 0")
 
 
+def decay(text):
+    """A number between 0 and 1."""
+    return _number(text, float, lambda x: 0 < x < 1, "a number between 0 and 1, such as 0.999")
+
+
 def d_steps(text):
     """N or N:EPOCHS, as (N, EPOCHS or None)."""
     count, colon, epochs = text.partition(":")

@@ -1,5 +1,6 @@
 """python -m minigan.sample: draws images from a checkpoint's generator."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ def parser():
         default="auto",
         help="auto, the default, takes a GPU if one can be used",
     )
+    p.add_argument(
+        "--ema",
+        action=argparse.BooleanOptionalAction,
+        help="draw from the moving average of the generator's weights (by default, where the run kept one), or not",
+    )
     p.add_argument("--out", required=True, metavar="FILE", help="grid.png or samples.npy")
     return p
 
@@ -48,7 +54,7 @@ def main(argv=None):
     device = backend.select_device(arguments.device)
     path = Path(arguments.checkpoint)
     path = path / "checkpoint.pkl" if path.is_dir() else path
-    generator, recipe = sampling.load_generator(path, device)
+    generator, recipe = sampling.load_generator(path, device, arguments.ema)
     try:
         images = sampling.draw(
             generator, recipe.latent_shape, arguments.count, arguments.seed, device, arguments.batch_size

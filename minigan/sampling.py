@@ -18,13 +18,24 @@ def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64):
     return images
 
 
-def load_generator(path, device="cpu"):
-    """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file."""
-    state = checkpoint.load(path)
+def load_generator(path, device="cpu", average=None):
+    """(generator in eval mode, its Recipe) of a checkpoint file. Raises UserError for any other file.
+
+    average: whether to take the moving average of the generator's weights (train --ema); by default where there is one.
+    """
+    generator, recipe, _ = generator_of(checkpoint.load(path), path, device, average)
+    return generator, recipe
+
+
+def generator_of(state, path, device="cpu", average=None):
+    """(generator in eval mode, its Recipe, whether it is the average) of a checkpoint's state; as `load_generator`."""
     recipe = recipes.RECIPES[training.settings_of(state, path).recipe]
+    if average and "average" not in state:
+        raise UserError(f"{path} has no moving average of the generator: train with --ema DECAY, or leave out --ema")
+    averaged = "average" in state if average is None else average
     generator = recipe.generator()
     try:
-        generator.load_state_dict(state["generator"])
+        generator.load_state_dict(state["average" if averaged else "generator"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
-    return generator.to(device).eval(), recipe
+    return generator.to(device).eval(), recipe, averaged

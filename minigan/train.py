@@ -50,6 +50,8 @@ def parser():
         "--loss", choices=("nonsaturating", "minimax"),
         help="the generator's loss: -log D(G(z)), or the saturating log(1 - D(G(z))) (default: nonsaturating)",
     )  # fmt: skip
+    p.add_argument("--ema", type=cli.decay, metavar="DECAY", help="keep a moving average of the generator's weights, which "
+                   "minigan.sample then draws from; 0.999 averages over about 1,000 steps (default: none)")  # fmt: skip
     p.add_argument("--seed", type=cli.seed, metavar="N", help="same seed, device and threads: same digits (default: 0)")
     p.add_argument(
         "--dataset",

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from minigan import backend, data, gan, random, recipes
 from minigan.capture import Captured
+from minigan.ema import MovingAverage
 from minigan.errors import UserError
 from minigan.optim import Adam, LossScale
 from minigan.tensor import Tensor, no_grad
@@ -49,6 +50,7 @@ class Settings:
     checkpoint_every: int  # epochs
     checkpoint_steps: int | None
     sample_every: int | None  # steps; None: as the recipe says
+    ema: float | None  # decay of the moving average of G's weights; None: no average
 
 
 # What a resumed run may change: when it ends, saves and draws, and where the (same) images now lie.
@@ -61,6 +63,7 @@ def default_settings(recipe, /, **chosen):
         recipe=recipe.name, epochs=recipe.epochs, steps=None, batch_size=recipe.batch_size, lr_g=recipe.lr_g,
         lr_d=recipe.lr_d, d_steps=1, d_steps_epochs=None, loss="nonsaturating", seed=0, dataset="mnist",
         checkpoint_every=recipe.checkpoint_every, checkpoint_steps=None, sample_every=None,
+        ema=None,
     )  # fmt: skip
     return Settings(**{**own, **{name: value for name, value in chosen.items() if value is not None}})
 
@@ -90,6 +93,8 @@ def _is_possible(name, value):
     """Whether a setting of the right type has a value in its range."""
     if name == "seed":
         return 0 <= value < 2**64
+    if name == "ema" and value is not None:
+        return 0 < value < 1
     if name == "loss":
         return value in LOSSES
     if isinstance(value, str):
@@ -122,6 +127,9 @@ class Run:
             settings.loss,
             *scales,
         )
+        self.average = None
+        if settings.ema:
+            self.average = MovingAverage(self.players.generator, recipe.generator().to(device), settings.ema)
         fixed = random.Generator(settings.seed, random.FIXED_LATENTS)
         self.fixed_latents = fixed.normal((recipe.samples, *recipe.latent_shape))
         self._plays = {}  # (batch size, updates of D) -> the captured step
@@ -197,6 +205,8 @@ class Run:
         latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
         play = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
         outcome = play(self.players, real, latents)
+        if self.average:
+            self.average.update()
         with no_grad():
             scores = (t.sigmoid() if self.recipe.returns_logits else t for t in (outcome.real, outcome.fake))
             values = [t.data for t in (outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores))]
@@ -244,6 +254,7 @@ class Run:
     def state(self):
         """All that decides the steps to come, in plain containers and arrays."""
         players = self.players
+        average = {"average": self.average.network.state_dict()} if self.average else {}
         return {
             "recipe": self.recipe.name,
             "settings": asdict(self.settings),
@@ -252,6 +263,7 @@ class Run:
             "seconds": self.seconds,
             "generator": players.generator.state_dict(),
             "discriminator": players.discriminator.state_dict(),
+            **average,
             "optimizer_g": players.optimizer_g.state_dict(),
             "optimizer_d": players.optimizer_d.state_dict(),
             "draws": {"noise": self.noise.draw, "dropout": self.dropout.draw},
@@ -273,6 +285,8 @@ class Run:
             players = self.players
             players.generator.load_state_dict(state["generator"])
             players.discriminator.load_state_dict(state["discriminator"])
+            if self.average:
+                self.average.network.load_state_dict(state["average"])
             players.optimizer_g.load_state_dict(state["optimizer_g"])
             players.optimizer_d.load_state_dict(state["optimizer_d"])
             for optimizer, lr in ((players.optimizer_g, self.settings.lr_g), (players.optimizer_d, self.settings.lr_d)):

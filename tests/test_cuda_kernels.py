@@ -314,6 +314,19 @@ def test_adam_takes_more_parameters_than_a_table_holds_and_empty_ones(gpu):
 
 
 @on_gpus
+@drawn
+@given(lengths=st.lists(sizes, min_size=1, max_size=5), dtype=dtypes, decay=st.sampled_from([0.5, 0.999]))
+def test_a_moving_average_equals_its_definition(gpu, lengths, dtype, decay):
+    def call(k, put):
+        averages, values = ([put(normals((n,), dtype, seed)) for n in lengths] for seed in (1, 2))
+        for _ in range(3):
+            k.move_average(averages, values, decay)
+        return averages
+
+    assert_close(results(gpu, call), 10)
+
+
+@on_gpus
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38, 0])
 @pytest.mark.parametrize("place", [(0, 0), (1, 1500), (2, 1099)])
 def test_an_overflow_is_found_wherever_it_is_and_is_kept(gpu, value, place):

@@ -378,6 +378,16 @@ def test_adam_equals_its_definition(lengths, dtype, betas, eps, epsilon_hat, sca
             np.testing.assert_allclose(a, b, rtol=40 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0,), (7, 3), (300, 200)])
+def test_a_moving_average_equals_its_definition(shape, dtype):
+    average, value = np.random.default_rng(1).standard_normal((2, *shape)).astype(dtype)
+    expected = average.copy()
+    for kernel_set, mine in ((cpu, average), (reference, expected)):
+        kernel_set.move_average([mine], [value], 0.999)
+    np.testing.assert_allclose(average, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kernel_set", [reference, cpu], ids=["reference", "cpu"])
 def test_the_scale_follows_the_overflows(kernel_set):
     scale, overflow, good_steps = np.array([8], np.float32), np.zeros(1, np.int32), np.zeros(1, np.int64)
@@ -561,6 +571,8 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
         x, g = normals((40_000,), np.float32, 0), normals((40_000,), np.float32, 1)
         adam = [x.copy(), g * 0, g * 0, np.zeros((), np.int64)]
         cpu.adam(*([a] for a in (adam[0], g, *adam[1:])), 0.01, 0.9, 0.999, 1e-8, False)
+        average = g.copy()
+        cpu.move_average([average], [x], 0.9)
         mask = np.empty_like(x)
         dropped = cpu.dropout(x, 0.3, 5, 1, np.zeros((), np.uint64), mask, np.empty_like(x))
         dropped_back = cpu.dropout_backward(g, mask, np.empty_like(x))
@@ -574,6 +586,7 @@ def test_the_other_kernels_give_the_same_bits_with_1_and_2_threads(with_threads)
         return (
             *batch_norms(cpu, (4, 31, 77), np.float32, 1e-5),
             *adam,
+            average,
             mask,
             dropped,
             dropped_back,

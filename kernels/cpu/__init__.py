@@ -17,12 +17,12 @@ from minigan.kernels.cpu.elementwise import (  # noqa: E402
 from minigan.kernels.cpu.normalization import (  # noqa: E402
     batch_norm, batch_norm_backward, running_statistics, scale_and_shift, sum_channels,
 )  # fmt: skip
-from minigan.kernels.cpu.optimizer import adam, check_overflow, update_scale  # noqa: E402
+from minigan.kernels.cpu.optimizer import adam, check_overflow, move_average, update_scale  # noqa: E402
 from minigan.kernels.cpu.random import normal, random_bits, uniform  # noqa: E402
 
 __all__ = [
     "adam", "batch_norm", "batch_norm_backward", "bce", "bce_backward", "bce_with_logits", "bce_with_logits_backward",
     "check_overflow", "conv2d", "conv2d_weight", "conv_transpose2d", "dropout", "dropout_backward", "gather_images",
-    "leaky_relu", "leaky_relu_backward", "mean", "normal", "random_bits", "running_statistics", "scale_and_shift",
-    "sigmoid", "sigmoid_backward", "sum_channels", "tanh", "tanh_backward", "uniform", "update_scale", "write_row",
+    "leaky_relu", "leaky_relu_backward", "mean", "move_average", "normal", "random_bits", "running_statistics",
+    "scale_and_shift", "sigmoid", "sigmoid_backward", "sum_channels", "tanh", "tanh_backward", "uniform", "update_scale", "write_row",
 ]  # fmt: skip

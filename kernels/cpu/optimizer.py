@@ -1,4 +1,4 @@
-"""Adam on the CPU, a launch for each parameter, and the scale of the loss; formulas as in `reference.py`."""
+"""Adam and moving averages on the CPU, a launch for each parameter, and the scale of the loss; formulas as in `reference.py`."""
 
 import numpy as np
 from numba import njit, prange
@@ -19,6 +19,12 @@ def adam(
     settings = (float(lr), float(beta1), float(beta2), float(eps), bool(epsilon_hat), scale, overflow)
     for *arrays, step in zip(parameters, gradients, firsts, seconds, steps, strict=True):
         by_size(_adam, arrays[0].size, *(a.reshape(-1) for a in arrays), step.reshape(1), *settings)
+
+
+def move_average(averages, values, decay):
+    """As `reference.move_average`."""
+    for average, value in zip(averages, values, strict=True):
+        by_size(_move_average, average.size, average.reshape(-1), value.reshape(-1), average.dtype.type(1 - decay))
 
 
 def check_overflow(gradients, overflow):
@@ -53,6 +59,12 @@ def _adam(parameter, gradient, first, second, step, lr, beta1, beta2, eps, epsil
             v[i] = keep2 * v[i] + rest2 * unscaled * unscaled
             p[i] -= step_size * m[i] / (np.sqrt(v[i]) * inverse_root + small)
     step[0] = taken
+
+
+@both
+def _move_average(average, value, rest):
+    for i in prange(average.size):
+        average[i] += rest * (value[i] - average[i])
 
 
 @njit(cache=True, error_model="numpy")

@@ -4,7 +4,7 @@ Same names and arguments as `minigan.kernels.reference`, which says what each on
 Without a GPU, `emulation` runs the same sources on the CPU.
 """
 
-from minigan.kernels.cuda.adam import adam, check_overflow, update_scale
+from minigan.kernels.cuda.adam import adam, check_overflow, move_average, update_scale
 from minigan.kernels.cuda.batches import gather_images, write_row
 from minigan.kernels.cuda.convolution import conv2d, conv2d_weight, conv_transpose2d
 from minigan.kernels.cuda.elementwise import (
@@ -19,7 +19,7 @@ from minigan.kernels.cuda.random import normal, random_bits, uniform
 __all__ = [
     "adam", "batch_norm", "batch_norm_backward", "bce", "bce_backward", "bce_with_logits", "bce_with_logits_backward",
     "check_overflow", "conv2d", "conv2d_weight", "conv_transpose2d", "dropout", "dropout_backward", "gather_images",
-    "leaky_relu", "leaky_relu_backward", "mean", "normal", "random_bits", "running_statistics",
+    "leaky_relu", "leaky_relu_backward", "mean", "move_average", "normal", "random_bits", "running_statistics",
     "scale_and_shift", "sigmoid", "sigmoid_backward", "sum_channels", "tanh", "tanh_backward", "uniform",
     "update_scale", "write_row",
 ]  # fmt: skip

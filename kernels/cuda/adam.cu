@@ -70,6 +70,20 @@ extern "C" __global__ void advance_steps(Table table, int count, const int *over
     if (threadIdx.x < count && !(overflow && *overflow)) *table.parameters[threadIdx.x].step += 1;
 }
 
+// A moving average of the parameters: `values` holds the averages, `gradient` what they follow.
+extern "C" __global__ void __launch_bounds__(256) move_average(Table table, int count, double rest) {
+    int position = owner_of_block(table, count);
+    NUMBER *averages = table.parameters[position].values;
+    const NUMBER *values = table.parameters[position].gradient;
+    long long size = table.parameters[position].size;
+    long long start = (blockIdx.x - table.parameters[position].first_block) * blockDim.x * EACH + threadIdx.x;
+#pragma unroll
+    for (int k = 0; k < EACH; k++) {
+        long long i = start + k * blockDim.x;
+        if (i < size) averages[i] += NUMBER(rest) * (values[i] - averages[i]);
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(256) check_overflow(Table table, int count, int *overflow) {
     int position = owner_of_block(table, count);
     const NUMBER *gradient = table.parameters[position].gradient;

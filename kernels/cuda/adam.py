@@ -1,4 +1,4 @@
-"""Adam for a whole network in one launch, and what 16-bit training needs beside it; see `adam.cu`.
+"""Adam and moving averages for a whole network in one launch, and what 16-bit training needs beside it; see `adam.cu`.
 
 The table of addresses is an argument passed by value, as in PyTorch's multi_tensor_apply: a captured launch
 holds it, and no copy from the host is needed. It does not keep arrays alive; who captures must.
@@ -23,6 +23,12 @@ def adam(
     for table, count, blocks, number in _tables(parameters, gradients, firsts, seconds, steps):
         loader.run("adam.cu", "adam", blocks, THREADS, table, count, *settings, NUMBER=number)
         loader.run("adam.cu", "advance_steps", 1, PARAMETERS, table, count, overflow, NUMBER=number)
+
+
+def move_average(averages, values, decay):
+    """As `reference.move_average`."""
+    for table, count, blocks, number in _tables(averages, values):
+        loader.run("adam.cu", "move_average", blocks, THREADS, table, count, 1 - float(decay), NUMBER=number)
 
 
 def check_overflow(gradients, overflow):
