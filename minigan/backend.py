@@ -109,10 +109,10 @@ def computed(function, arrays):
     return out
 
 
-def _share_memory(a, b):
-    if isinstance(a, np.ndarray):
-        return np.may_share_memory(a, b)
-    return a.data.mem is b.data.mem
+def _share_memory(out, operand):
+    if isinstance(out, np.ndarray):
+        return np.may_share_memory(out, operand)
+    return device_of(operand) == "gpu" and out.data.mem is operand.data.mem  # an operand may be a plain number
 
 
 def to_device(array, device):
