@@ -22,6 +22,9 @@ from minigan.report import charts, facts, pictures, words
 
 HEADER = "step,epoch,loss_d,loss_g,d_real,d_fake,seconds"
 PROBES = (
+    "d_accuracy,d_saturation,gradient_d,gradient_g,diversity,classes_fixed,classes_fresh,entropy_fixed,entropy_fresh,"
+    "update_d,update_g"
+)
     "d_accuracy,d_saturation,gradient_d,gradient_g,diversity,classes_fixed,classes_fresh,entropy_fixed,entropy_fresh"
 )
 VOID = {"meta", "img", "input"}
@@ -204,7 +207,7 @@ def test_a_full_run_takes_little_time_and_space(tmp_path, small_dataset):
     counts = "6 7 6 7 6 7 6 7 6 6"
     folder = make(
         tmp_path / "run", small_dataset, 45_000, (500,), f"{HEADER},{PROBES}",
-        lambda n: f",0.8,0.1,1.5,0.2,0.9,{counts},{counts},2.3,2.29" if n % 100 == 0 else ",,,,,,,,,",
+        lambda n: f",0.8,0.1,1.5,0.2,0.9,{counts},{counts},2.3,2.29,0.1,0.1" if n % 100 == 0 else "," * 11,
     )  # fmt: skip
     for step in range(1000, 45_001, 500):
         shutil.copy(folder / "samples" / "step_000500.png", folder / "samples" / f"step_{step:06d}.png")
@@ -220,10 +223,10 @@ def test_probes_are_drawn_where_they_were_measured(tmp_path, small_dataset):
     page = read(run := make(tmp_path / "run", small_dataset))
     assert "Signals" not in page.text and len(page.all("svg")) == 2
     shutil.rmtree(run)
-    cells = ",0.8,0.1,1e-{},0.2,0.9,6 7 6 7 6 7 6 7 6 6,60 0 0 0 0 0 0 0 0 4,2.3,0.2"
-    probed = dict(header=f"{HEADER},{PROBES}", probe=lambda n: "," * 9 if n % 3 else cells.format(n))
+    cells = ",0.8,0.1,1e-{},0.2,0.9,6 7 6 7 6 7 6 7 6 6,60 0 0 0 0 0 0 0 0 4,2.3,0.2,1e-3,2e-3"
+    probed = dict(header=f"{HEADER},{PROBES}", probe=lambda n: "," * 11 if n % 3 else cells.format(n))
     page = read(make(run, small_dataset, **probed))
-    assert "measured 4 times" in page.text and len(page.all("svg")) == 2 + 6
+    assert "measured 4 times" in page.text and len(page.all("svg")) == 2 + 7
     labels = " ".join(svg["aria-label"] for svg in page.all("svg"))
     assert "fresh latents: 0 94%, 1 0%" in labels and "At the end D: 1e-12; G: 0.2" in labels
     assert "Digits drawn at step 12" in page.text
@@ -255,7 +258,10 @@ def test_scores_are_shown_with_intervals_and_words(run):
     assert "3.15 to 3.35" in page.text and "gone on" not in page.text
     assert "samples: 0 10%, 1 10%" in " ".join(svg["aria-label"] for svg in page.all("svg"))
     (run / "scores.json").write_text(json.dumps({**SCORES, "source": {"step": 5}}))
-    assert "The run has since gone on to step 12." in read(run).text
+    text = read(run).text
+    assert "The run has since gone on to step 12." in text and "test images, too" not in text
+    (run / "scores.json").write_text(json.dumps({**SCORES, "trained_on": ["train", "t10k"]}))
+    assert "This run has been trained on the test images, too" in read(run).text
 
 
 @pytest.mark.parametrize("broken", [

@@ -11,8 +11,9 @@ import numpy as np
 
 from minigan.report import charts, facts, top
 from minigan.report.facts import score, shares, whole
-from minigan.report.words import ENVIRONMENT, SCORES, clipped, count, duration, setting, short, ten_shares
+from minigan.report.words import ENVIRONMENT, SCORES, SPACE, clipped, count, duration, setting, short, ten_shares
 
+SCORE_ROWS = {"samples": "Samples", "real": "Real images", "noise": "Noise"}
 UNIFORM = math.log(10)  # nats: the entropy of ten classes that are equally frequent
 
 
@@ -54,13 +55,11 @@ def _scores(run):
     rows = []
     for metric in metrics:
         name, better, meaning = map(escape, SCORES[metric])
-        cells = "".join(_score_cell(row, score(run.scores, row, metric)) for row in ("samples", "real", "noise"))
+        cells = "".join(_score_cell(row, score(run.scores, row, metric)) for row in SCORE_ROWS)
         rows.append(f'<tr><th scope="row">{name} <span>{better}</span><small>{meaning}</small></th>{cells}</tr>')
-    heads = "".join(
-        f'<th scope="col"{kind}>{head}</th>'
-        for head, kind in (("Score", ""), ("Samples", ' class="g"'), ("Real images", ' class="d"'), ("Noise", ""))
-    )
-    html = f'<table class="scores"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    heads = "".join(f'<th scope="col" class="{row}">{head}</th>' for row, head in SCORE_ROWS.items())
+    head = f'<thead><tr><th scope="col">Score</th>{heads}</tr></thead>'
+    html = f'<table class="scores">{head}<tbody>{"".join(rows)}</tbody></table>'
     bars = [("samples", "g", shares(run.scores, "samples")), ("real images", "d", shares(run.scores, "real"))]
     html += _grid(
         [_bars("Shares of the ten digits", [bar for bar in bars if bar[2] is not None], "As the judge reads them.")]
@@ -80,23 +79,28 @@ def _measured_how(run):
         ". Below each value, its 95% interval. The real test images, measured the same way, are about the best that "
         "can be expected; noise is the worst."
     )
+    trained_on = scores.get("trained_on")
+    if isinstance(trained_on, list) and "t10k" in trained_on:
+        text += " This run has been trained on the test images, too: they are no longer new to it."
     if step and run.step and step != run.step:
         text += f" The run has since gone on to step {run.step:,}."
     return text
 
 
 def _score_cell(row, value):
+    """A cell of the table; its column's name stands in it, too, for screens on which the table's head does not fit."""
+    head = f'class="{row}" data-row="{SCORE_ROWS[row]}"'
     if value is None:
-        return "<td>–</td>"
+        return f"<td {head}>–</td>"
     middle, low, high = value
     interval = f"<small>{short(low)} to {short(high)}</small>" if math.isfinite(low) and math.isfinite(high) else ""
-    return f'<td class="{row}"><b>{short(middle)}</b>{interval}</td>'
+    return f"<td {head}><b>{short(middle)}</b>{interval}</td>"
 
 
 def _curves(run):
     if not run.metrics:
         return _section("curves", "Training", "", "<p>There are no losses to draw yet.</p>")
-    g_at_draw = "ln 1/2 = −0.693" if run.config.get("loss") == "minimax" else "ln 2 = 0.693"
+    g_at_draw = f"ln{SPACE}1/2{SPACE}= −0.693" if run.config.get("loss") == "minimax" else f"ln{SPACE}2{SPACE}= 0.693"
     figures = [
         _lines(
             "Losses (nats)",
@@ -142,6 +146,13 @@ def _signals(run):
             [("D", "d", "gradient_d"), ("G", "g", "gradient_g")],
             m,
             "Of all parameters together. A player whose gradient goes to nothing has stopped learning.",
+            log=True,
+        ),
+        _lines(
+            "Size of an update",
+            [("D", "d", "update_d"), ("G", "g", "update_g")],
+            m,
+            "The optimizer's step as a share of the weights it moves, both as L2 norms.",
             log=True,
         ),
         _lines(
