@@ -25,8 +25,6 @@ PROBES = (
     "d_accuracy,d_saturation,gradient_d,gradient_g,diversity,classes_fixed,classes_fresh,entropy_fixed,entropy_fresh,"
     "update_d,update_g"
 )
-    "d_accuracy,d_saturation,gradient_d,gradient_g,diversity,classes_fixed,classes_fresh,entropy_fixed,entropy_fresh"
-)
 VOID = {"meta", "img", "input"}
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<b>"
 
