@@ -19,7 +19,8 @@ class Graph:
 
     def __init__(self):
         self.launches = []
-        self._memory = {}
+        self.uses = []  # of kernels on a GPU: what memory each launch reads and writes, `cuda.dependencies.Uses`
+        self._memory = pool.FreeLists()
 
     def replay(self):
         """Makes all launches again, in their order."""

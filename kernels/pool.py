@@ -57,11 +57,17 @@ def _aligned_block(size):
     return raw[start : start + size]
 
 
+class FreeLists(dict):
+    """{size, or another key: memory blocks nobody holds}, and how many bytes of blocks have been made for it."""
+
+    made = 0
+
+
 @contextlib.contextmanager
 def private(free):
     """Inside the block, all arrays, the smallest too, take their memory from `free` and give it back to there.
 
-    free: a dict, empty at first. Who keeps it keeps the memory of arrays that died, as they left it.
+    free: FreeLists, empty at first. Who keeps it keeps the memory of arrays that died, as they left it.
     """
     global _free, _smallest
     before = _free, _smallest

@@ -5,7 +5,7 @@ On an emulated GPU, which refuses what CUDA and CuPy refuse in a capture, always
 
 import numpy as np
 import pytest
-from gpus import on_gpus
+from gpus import on_gpus, real
 
 from minigan import backend, functions, nn, recipes, training
 from minigan.capture import Captured
@@ -116,7 +116,8 @@ def test_outputs_of_one_call_outlive_the_next(gpu):
 
 
 @on_gpus
-def test_memory_of_dead_arrays_is_used_again_inside_a_graph(gpu):
+def test_memory_of_dead_arrays_is_used_again_inside_a_graph_that_is_large_for_the_gpu(gpu, monkeypatch):
+    monkeypatch.setattr(memory, "SHARE_APART", 10**18)
     with gpu():
         x = on_gpu((100, 100))
         with launch.record() as graph:
@@ -134,6 +135,33 @@ def test_memory_of_dead_arrays_is_used_again_inside_a_graph(gpu):
         replay()
         backend.synchronize("gpu")
         np.testing.assert_array_equal(kept.get(), expected.numpy())
+
+
+@pytest.mark.gpu
+def test_arrays_of_a_graph_that_is_small_for_the_gpu_lie_apart(monkeypatch):  # the emulated one's always lie close
+    with real():
+        x, each = on_gpu((100, 100)), 100 * 100 * 4
+        large = loader.device()._replace(memory_bytes=3 * each * memory.SHARE_APART)
+        monkeypatch.setattr(loader, "device", lambda: large)
+        with launch.record() as graph:
+            y = x
+            for _ in range(10):
+                y = y.tanh()
+        del y
+        assert graph.memory_bytes() == 3 * each
+
+
+@on_gpus
+def test_what_is_current_after_another_stream_was_is_our_stream(gpu):
+    with gpu() as xp:
+        array = backend.zeros_on("gpu", (3,))
+        with loader.side_streams()[0]:
+            pass
+        for value in range(3):
+            backend.fill(array, value)
+            with xp.cuda.Stream(non_blocking=True):
+                pass
+            assert backend.read_later(array)().tolist() == [value] * 3
 
 
 @on_gpus
@@ -212,8 +240,9 @@ def test_replaced_kernels_and_the_search_for_nan_are_not_captured(gpu):
 @pytest.mark.parametrize("precision", ["float32", "fp16"])
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_every_launch_of_a_step_is_a_kernel_of_ours_and_memory_is_bounded(
-    gpu, small_recipes, few_images, name, precision
+    gpu, small_recipes, few_images, name, precision, monkeypatch
 ):
+    monkeypatch.setattr(memory, "SHARE_APART", 10**18)
     with gpu():
         backend.set_precision(precision, "gpu")
         try:

@@ -20,21 +20,23 @@ def adam(
     """As `reference.adam`."""
     scale, overflow = (_NULL if array is None else array for array in (scale, overflow))
     settings = (float(lr), float(beta1), float(beta2), float(eps), bool(epsilon_hat), scale, overflow)
-    for table, count, blocks, number in _tables(parameters, gradients, firsts, seconds, steps):
-        loader.run("adam.cu", "adam", blocks, THREADS, table, count, *settings, NUMBER=number)
-        loader.run("adam.cu", "advance_steps", 1, PARAMETERS, table, count, overflow, NUMBER=number)
+    for table, count, blocks, number, used in _tables(parameters, gradients, firsts, seconds, steps):
+        loader.run("adam.cu", "adam", blocks, THREADS, table, count, *settings, in_structs=used, NUMBER=number)
+        loader.run("adam.cu", "advance_steps", 1, PARAMETERS, table, count, overflow, in_structs=used, NUMBER=number)
 
 
 def move_average(averages, values, decay):
     """As `reference.move_average`."""
-    for table, count, blocks, number in _tables(averages, values):
-        loader.run("adam.cu", "move_average", blocks, THREADS, table, count, 1 - float(decay), NUMBER=number)
+    for table, count, blocks, number, used in _tables(averages, values):
+        loader.run(
+            "adam.cu", "move_average", blocks, THREADS, table, count, 1 - float(decay), in_structs=used, NUMBER=number
+        )
 
 
 def check_overflow(gradients, overflow):
     """As `reference.check_overflow`."""
-    for table, count, blocks, number in _tables(gradients, gradients):
-        loader.run("adam.cu", "check_overflow", blocks, THREADS, table, count, overflow, NUMBER=number)
+    for table, count, blocks, number, used in _tables(gradients, gradients):
+        loader.run("adam.cu", "check_overflow", blocks, THREADS, table, count, overflow, in_structs=used, NUMBER=number)
 
 
 def update_scale(scale, overflow, good_steps, growth_interval):
@@ -43,7 +45,7 @@ def update_scale(scale, overflow, good_steps, growth_interval):
 
 
 def _tables(*columns):
-    """(adam.cu's Table, its parameters, its blocks, their C type) for each PARAMETERS of one dtype.
+    """(adam.cu's Table, its parameters, its blocks, their C type, its arrays) for each PARAMETERS of one dtype.
 
     columns: lists of arrays, the fields of adam.cu's Parameter in their order.
     """
@@ -57,4 +59,4 @@ def _tables(*columns):
                 table[position, : len(row)] = [loader.address(array) for array in row]
                 table[position, 5:] = row[0].size, blocks
                 blocks += -(-row[0].size // CHUNK)
-            yield table.reshape(-1), len(chosen), max(1, blocks), number
+            yield table.reshape(-1), len(chosen), max(1, blocks), number, [array for row in chosen for array in row]

@@ -20,6 +20,7 @@ import numpy as np
 from minigan.kernels.cuda import built
 
 _active = None
+_stream = None  # the current one
 _FOLDER = Path(__file__).parent
 _FLAGS = ("-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-U_FORTIFY_SOURCE", "-DON_CPU")
 
@@ -139,7 +140,7 @@ class RawKernel:
         if max(grid[1:]) > 65535 or min(*grid, *block) < 1 or np.prod(block) > 1024:
             raise RuntimeError(f"{self.name} was launched on a grid {grid} of {block}: CUDA refuses that")
         if _capturing():
-            self.owner.cuda.capturing.launches.append((self, grid, block, arguments, shared_mem))
+            self.owner.cuda.capturing.add(_stream, self, grid, block, arguments, shared_mem)
             return
         values = [_by_value(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
@@ -160,11 +161,16 @@ class Stream:
     """A stream: everything happens at once, but for what is captured."""
 
     def __init__(self, non_blocking=False):
-        pass
+        self.graph, self.after = None, []  # that captures it; what its next launch comes after, by number
 
-    def use(self):
-        """Nothing: there is one stream."""
+    def __enter__(self):
+        global _stream
+        self._before, _stream = _stream, self
         return self
+
+    def __exit__(self, *exception):
+        global _stream
+        _stream = self._before
 
     def synchronize(self):
         """Nothing: all work is done. Refused in a capture."""
@@ -172,26 +178,54 @@ class Stream:
 
     def begin_capture(self):
         """From here on, launches are written down instead of made."""
-        _active.cuda.capturing = Graph()
+        _active.cuda.capturing = self.graph = Graph()
+        self.after = []
 
     def end_capture(self):
-        """The Graph of the launches since begin_capture."""
-        graph, _active.cuda.capturing = _active.cuda.capturing, None
+        """The Graph of the launches since begin_capture. Raises CaptureError where other streams do not end in this one."""
+        graph, _active.cuda.capturing, self.graph = _active.cuda.capturing, None, None
+        if not set(range(len(graph.launches))) <= graph.all_before(self.after):
+            raise CaptureError("a stream that was forked off does not join the one that is captured")
         return graph
 
-    def record(self, event):
-        """Nothing: see Event."""
+    def wait_event(self, event):
+        """What follows here comes after what was recorded there, and becomes part of its capture."""
+        if _capturing():
+            self.after = event.after + (self.after if self.graph is event.graph else [])
+            self.graph = event.graph
 
 
 class Graph:
-    """Launches that were captured."""
+    """Launches that were captured, each with those that it comes after."""
 
     def __init__(self):
-        self.launches = []
+        self.launches, self.after = [], []
+
+    def add(self, stream, *launch):
+        """One more launch, on a stream. Raises CaptureError for a stream that takes no part in the capture."""
+        if stream.graph is not self:
+            raise CaptureError("a launch on a stream that is not captured, while another is")
+        self.after.append(stream.after)
+        stream.after = [len(self.launches)]
+        self.launches.append(launch)
+
+    def all_before(self, numbers):
+        """The launches of these numbers, and all that come before them."""
+        found, todo = set(), list(numbers)
+        while todo:
+            number = todo.pop()
+            if number not in found:
+                found.add(number)
+                todo += self.after[number]
+        return found
 
     def launch(self, stream=None):
-        """Makes them."""
-        for kernel, *arguments in self.launches:
+        """Makes them, later ones first where the graph allows it: a GPU may take any order that it allows."""
+        left = {number: set(after) for number, after in enumerate(self.after)}
+        while left:
+            number = max(number for number, after in left.items() if not after & left.keys())
+            del left[number]
+            kernel, *arguments = self.launches[number]
             kernel(*arguments)
 
 
@@ -199,10 +233,12 @@ class Event:
     """A point in a stream, always reached already."""
 
     def __init__(self, disable_timing=False, block=False):
-        pass
+        self.graph, self.after = None, []
 
     def record(self, stream=None):
-        """Nothing."""
+        """Is the point that the stream is at."""
+        stream = stream or _stream
+        self.graph, self.after = stream.graph, list(stream.after)
 
     def synchronize(self):
         """Nothing. Refused in a capture."""

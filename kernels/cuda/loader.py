@@ -14,10 +14,12 @@ import numpy as np
 
 from minigan.kernels import pool
 from minigan.kernels.cuda import built, emulation
-from minigan.kernels.launch import launch
+from minigan.kernels.cuda.dependencies import Uses
+from minigan.kernels.launch import launch, recording
 
 FOLDER = Path(__file__).parent
 _DEFAULT_SHARED_BYTES = 48 << 10  # a kernel that uses more must say so to the driver
+_SIDE_STREAMS = 7  # so that eight launches may be under way at once
 
 
 def arrays():
@@ -40,18 +42,33 @@ def stream():
 
 @functools.cache
 def _stream(xp):
-    return xp.cuda.Stream(non_blocking=True).use()
+    stream = xp.cuda.Stream(non_blocking=True)
+    stream.__enter__()  # for good: what `use` does, CuPy undoes at the end of any `with` block of another stream
+    return stream
 
 
-def run(file, name, blocks, threads, *arguments, shared_bytes=0, **defines):
+def side_streams():
+    """More streams, on which a graph is captured."""
+    return _side_streams(arrays())
+
+
+@functools.cache
+def _side_streams(xp):
+    return [xp.cuda.Stream(non_blocking=True) for _ in range(_SIDE_STREAMS)]
+
+
+def run(file, name, blocks, threads, *arguments, shared_bytes=0, in_structs=(), **defines):
     """Launches the kernel `name` of `file` on a grid of blocks of threads (ints, or tuples up to (x, y, z)).
 
     arguments: device arrays (contiguous, passed as pointers), NumPy arrays (structs, passed by value), ints and
-    bools (as C's int), floats (as double). defines: macros that the file is compiled with.
+    bools (as C's int), floats (as double). in_structs: device arrays whose addresses are in structs, and which may be
+    written. defines: macros that the file is compiled with.
     Raises OverflowError for an int that C's int cannot hold.
     """
     kernel = compiled(arrays(), file, name, tuple(sorted(defines.items())))
     launch(kernel, _triple(blocks), _triple(threads), shared_bytes, *map(_argument, arguments))
+    if recording():
+        recording().uses.append(kernel.uses(arguments, in_structs))
 
 
 class Device(NamedTuple):
@@ -61,6 +78,7 @@ class Device(NamedTuple):
     multiprocessors: int
     shared_bytes: int  # that a block may use
     compute_capability: int  # 90 for 9.0
+    memory_bytes: int = 0
 
 
 def device():
@@ -79,15 +97,25 @@ def _device(xp):
         found["multiProcessorCount"],
         found["sharedMemPerBlockOptin"],
         10 * found["major"] + found["minor"],
+        found["totalGlobalMem"],
     )
 
 
 class Kernel:
     """A compiled kernel."""
 
-    def __init__(self, function):
+    def __init__(self, function, pointers):
         self.function, self.name = function, getattr(function, "name", "")
+        self.pointers = pointers  # for each parameter: "reads", "writes", or None where it is no pointer
         self._shared_bytes = _DEFAULT_SHARED_BYTES
+
+    def uses(self, arguments, in_structs):
+        """The memory that a launch with these arguments reads and writes; see `run`."""
+        found = {"reads": [], "writes": [_span(array) for array in in_structs]}
+        for what, value in zip(self.pointers, arguments, strict=True):
+            if what and hasattr(value, "shape") and hasattr(value, "strides") and _is_on_gpu(value):
+                found[what].append(_span(value))
+        return Uses(tuple(found["reads"]), tuple(found["writes"]))
 
     @staticmethod
     def kept_argument(value):
@@ -110,7 +138,17 @@ class Kernel:
 @functools.cache
 def compiled(xp, file, name, defines):
     """The Kernel of a file of this folder, compiled with the macros ((name, value), ...)."""
-    return Kernel(_module(xp, file, defines).get_function(name))
+    return Kernel(_module(xp, file, defines).get_function(name), _pointers(file, name))
+
+
+@functools.cache
+def _pointers(file, name):
+    """What a kernel does with what its parameters point to, as its text declares: "reads" where that is const."""
+    parameters = re.search(rf"__global__[^{{}};]*\b{name}\(([^)]*)\)", source(file))[1]
+    return tuple(
+        None if "*" not in parameter else "reads" if "const" in parameter.split() else "writes"
+        for parameter in parameters.split(",")
+    )
 
 
 @functools.cache
@@ -186,6 +224,19 @@ def check_int(value):
 def address(array):
     """Where a device array begins in memory, an int."""
     return array.ctypes.data if isinstance(array, emulation.Array) else array.data.ptr
+
+
+def _is_on_gpu(array):
+    return isinstance(array, arrays().ndarray)
+
+
+def _span(array):
+    """The addresses (begin, end) between which the elements of a device array lie."""
+    begin = end = address(array)
+    for length, stride in zip(array.shape, array.strides):
+        reach = (length - 1) * stride if length else 0
+        begin, end = begin + min(0, reach), end + max(0, reach)
+    return begin, end + array.itemsize
 
 
 def divisor(number, largest):
