@@ -23,7 +23,8 @@ backend.set_threads(1)  # networks this small gain nothing from a second one
 # %% [markdown]
 # ## Four runs, one setting apart
 # A run writes the columns `step, epoch, loss_d, loss_g, d_real, d_fake, seconds`: both losses, and the mean probability
-# that $D$ gave real and generated images. We make such rows on lesson 13's ring, where we can look at the samples, too.
+# that $D$ gave real and generated images. (Columns after these are filled only where the run was probed; lesson 16 does
+# without them.) We make such rows on lesson 13's ring, where we can look at the samples, too.
 
 # %%
 ANGLES = 2 * np.pi * np.arange(8) / 8

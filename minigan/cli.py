@@ -55,6 +55,11 @@ def positive_int(text):
     return _number(text, int, lambda n: 1 <= n < 2**31, "a whole number of at least 1")
 
 
+def count(text):
+    """An integer of at least 0."""
+    return _number(text, int, lambda n: 0 <= n < 2**31, "a whole number of at least 0")
+
+
 def seed(text):
     """An integer from 0 to 2^64 - 1."""
     return _number(text, int, lambda n: 0 <= n < 2**64, "a whole number from 0 to 2**64 - 1")

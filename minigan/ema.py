@@ -1,5 +1,7 @@
-"""A moving average of a network's weights, to sample from: Karras et al., "Progressive Growing of GANs" (2018), section 4,
-and Yazıcı et al., "The Unusual Effectiveness of Averaging in GAN Training" (2019). Training goes on as without it.
+"""A moving average of a network's weights, to sample from.
+
+Karras et al., "Progressive Growing of GANs" (2018), section 4, and Yazıcı et al., "The Unusual Effectiveness of
+Averaging in GAN Training" (2019). Training goes on as without it.
 """
 
 from minigan import backend
@@ -14,7 +16,7 @@ class MovingAverage:
     """
 
     def __init__(self, source, network, decay):
-        """source: the network in training. network: another of the same layers and device, which becomes the average."""
+        """source: the network in training. network: another of its kind, on its device, which becomes the average."""
         self.source, self.network, self.decay = source, network.eval(), decay
         network.load_state_dict(source.state_dict())
 

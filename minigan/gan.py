@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigan import backend, data
 from minigan.functions import batches_in_one
 from minigan.nn import Module
 from minigan.optim import LossScale, Optimizer
@@ -111,6 +112,20 @@ def simultaneous_step(players, real, latents):
     p.update_g(grads_g)
     p.update_d(grads_d)
     return Outcome(loss_d, loss_g, d_real, d_fake)
+
+
+def generate(generator, latents, device="cpu", batch_size=64):
+    """Images of an array of latents: uint8 (N, 28, 28) on the CPU, in the generator's present mode.
+
+    A generator in train mode sees all latents as one batch, whose statistics it normalises by.
+    """
+    size = len(latents) if generator.training else batch_size
+    images = []
+    with no_grad():
+        for start in range(0, len(latents), size):
+            batch = Tensor(backend.to_device(latents[start : start + size], device))
+            images.append(data.to_pixels(generator(batch).numpy()[:, 0]))
+    return np.concatenate(images)
 
 
 def _see_both(discriminator, real, fake):

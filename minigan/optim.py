@@ -3,6 +3,8 @@
 State is kept by the parameter's position, so it can be saved and survives a change of device.
 """
 
+import math
+
 import numpy as np
 
 from minigan import backend
@@ -124,6 +126,25 @@ class Adam(Optimizer):
             self.settings["lr"], *self.settings["betas"], self.settings["eps"], self.settings["epsilon_hat"],
             *self.scaling,
         )  # fmt: skip
+
+
+    def relative_step(self):
+        """The L2 norm of the last step, over that of all parameters: what a share of themselves they moved by.
+
+        From the moments, so that the parameters need not have been kept; 0 before the first step.
+        """
+        lr, (beta1, beta2), eps = (self.settings[name] for name in ("lr", "betas", "eps"))
+        moved = size = 0.0
+        for position, state in self.state.items():
+            parameter, first, second, step = map(
+                backend.to_numpy, (self.params[position].data, state["exp_avg"], state["exp_avg_sq"], state["step"])
+            )
+            root_correction2 = math.sqrt(1 - beta2 ** step.item())
+            small = eps if self.settings["epsilon_hat"] else eps * root_correction2
+            change = first / (np.sqrt(second) + parameter.dtype.type(small))
+            change = lr * root_correction2 / (1 - beta1 ** step.item()) * math.sqrt(np.vdot(change, change))
+            moved, size = moved + change**2, size + float(np.vdot(parameter, parameter))
+        return math.sqrt(moved / size) if moved else 0.0
 
 
 class LossScale:

@@ -11,6 +11,7 @@ from minigan import backend, kernels
 
 # What a generator's numbers are for. The values are part of every checkpoint: add, never renumber.
 DEFAULT, WEIGHTS_G, WEIGHTS_D, NOISE, DROPOUT, ORDER, FIXED_LATENTS, SAMPLES = range(8)
+PROBE_LATENTS, PROBE_IMAGES, PROBE_DROPOUT = range(8, 11)
 
 
 class Generator:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import __version__, checkpoint, plots
+from minigan import __version__, checkpoint, plots, rows
 from minigan.errors import UserError
 
-METRICS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
 FLUSH_EVERY = 50  # rows of metrics.csv
 
 
@@ -48,7 +47,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
         self._writer = csv.writer(self._rows, lineterminator="\n")
-        self._writer.writerow(METRICS)
+        self._writer.writerow(rows.COLUMNS)
 
     def reopen(self, run):
         """Opens the metrics for the rows after the run's step, dropping those already there.
@@ -58,7 +57,7 @@ class RunFolder:
         try:
             kept = self._rows_up_to(run.step)
             self.samples.mkdir(exist_ok=True)
-            checkpoint.write_atomically(self.metrics, ("\n".join([",".join(METRICS), *kept]) + "\n").encode())
+            checkpoint.write_atomically(self.metrics, ("\n".join([",".join(rows.COLUMNS), *kept]) + "\n").encode())
             self._write_config(run)
             self._rows = open(self.metrics, "a", newline="")
         except OSError as error:
@@ -66,26 +65,30 @@ class RunFolder:
         self._writer = csv.writer(self._rows, lineterminator="\n")
 
     def _rows_up_to(self, step):
-        """The lines of metrics.csv for steps 1 .. step, each checked to be that step's."""
+        """The lines of metrics.csv for steps 1 .. step, each checked to be that step's, with all columns."""
         if step == 0:
             return []
         if not self.metrics.is_file():
             raise UserError(f"{self.metrics} is missing: restore it to go on")
-        rows = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
-        for number, row in enumerate(rows, 1):
-            if not _is_row(row, number):
-                raise UserError(f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}")
-        if len(rows) < step:
+        lines = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
+        for number, line in enumerate(lines, 1):
+            try:
+                lines[number - 1] = rows.padded(line, number)
+            except ValueError:
+                raise UserError(
+                    f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}"
+                ) from None
+        if len(lines) < step:
             raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
-        return rows
+        return lines
 
     def _write_config(self, run):
         config = {**asdict(run.settings), "environment": {**environment(), **run.environment()}}
         checkpoint.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
 
-    def write_row(self, row):
-        """One step's metrics. Floats keep nine digits: enough to tell any two float32 apart."""
-        self._writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
+    def write_row(self, row, signals=None):
+        """One step's metrics, and the signals {name: value} where it was probed."""
+        self._writer.writerow(rows.cells(row, signals))
         if row[0] % FLUSH_EVERY == 0:
             self._rows.flush()
 
@@ -123,14 +126,6 @@ class RunFolder:
     def has_pictures(self):
         """Whether the curves and the animation are there (a process may be killed before it draws them)."""
         return self.curves.exists() and self.animation.exists()
-
-
-def _is_row(row, step):
-    """Whether a line of metrics.csv is that step's."""
-    try:
-        return len([float(value) for value in row.split(",")]) == len(METRICS) and row.split(",", 1)[0] == str(step)
-    except ValueError:
-        return False
 
 
 def environment():

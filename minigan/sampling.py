@@ -2,19 +2,22 @@
 
 import numpy as np
 
-from minigan import checkpoint, data, random, recipes, training
+from minigan import checkpoint, data, gan, random, recipes, settings
 from minigan.errors import UserError
 
 LATENTS_A_DRAW = 1024  # part of what a seed means: changing it changes the images
 
 
-def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64):
-    """`count` images of latents drawn from the seed: uint8 (count, 28, 28). More latents begin with the fewer."""
+def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64, progress=None):
+    """`count` images of latents drawn from the seed: uint8 (count, 28, 28). More latents begin with the fewer.
+
+    progress(images): told how many more are done.
+    """
     latents = random.Generator(seed, random.SAMPLES)
     images = np.empty((count, data.SIDE, data.SIDE), np.uint8)
     for start in range(0, count, LATENTS_A_DRAW):
         chunk = latents.normal((LATENTS_A_DRAW, *latent_shape))[: count - start]
-        images[start : start + len(chunk)] = training.generate(generator, chunk, device, batch_size)
+        images[start : start + len(chunk)] = gan.generate(generator, chunk, device, batch_size)
     return images
 
 
@@ -29,7 +32,7 @@ def load_generator(path, device="cpu", average=None):
 
 def generator_of(state, path, device="cpu", average=None):
     """(generator in eval mode, its Recipe, whether it is the average) of a checkpoint's state; as `load_generator`."""
-    recipe = recipes.RECIPES[training.settings_of(state, path).recipe]
+    recipe = recipes.RECIPES[settings.settings_of(state, path).recipe]
     if average and "average" not in state:
         raise UserError(f"{path} has no moving average of the generator: train with --ema DECAY, or leave out --ema")
     averaged = "average" in state if average is None else average

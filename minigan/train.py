@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from minigan import backend, checkpoint, cli, run_folder, training
+from minigan import backend, checkpoint, cli, run_folder, signals, training
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -76,6 +76,11 @@ def parser():
         metavar="STEPS",
         help="how often to draw samples (default: the paper's)",
     )
+    p.add_argument(
+        "--probe-every", type=cli.count, metavar="STEPS",
+        help="how often to take the signals that the doctor reads (default: "
+        f"{', '.join(f'{every} for {name}' for name, every in signals.EVERY.items())}; 0: never)",
+    )  # fmt: skip
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of products on the GPU; sums, weights "
                    "and everything else stay float32 (default: %(default)s; tf32 and bf16 need an A100 or newer)")  # fmt: skip

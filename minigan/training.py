@@ -4,104 +4,36 @@ Everything that decides the next step is in the state, so a run resumed from its
 with the same bits as one that never stopped. Where the run writes is `run_folder.py`.
 """
 
-import contextlib
 import functools
 import hashlib
 import math
 import os
-import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, data, gan, random, recipes
+from minigan import backend, data, gan, random, recipes, signals
 from minigan.capture import Captured
 from minigan.ema import MovingAverage
 from minigan.errors import UserError
+from minigan.gan import generate
 from minigan.optim import Adam, LossScale
+from minigan.settings import FREE_SETTINGS, LOSSES, Settings, default_settings, impossible_settings, settings_of
 from minigan.tensor import Tensor, no_grad
+from minigan.terminal import LastingStderr, StopSignals
 
-LOSSES = ("nonsaturating", "minimax")
+__all__ = [
+    "FREE_SETTINGS", "LOSSES", "Run", "Settings", "default_settings", "generate", "impossible_settings", "settings_of",
+    "train",
+]  # fmt: skip
 SHOW_EVERY = 50  # steps between two looks at the losses
 SHOW_SECONDS = 2.0  # or this long, where steps are slow
 LOG_ROWS = 512  # of losses, kept on the device until they are read
 STRIDE = 128  # steps that a GPU is given at a time: some tens of milliseconds of work
 SAVE_SECONDS = 60.0  # a crash costs no more than this, whatever the recipe's checkpoints are
-
-
-@dataclass
-class Settings:
-    """What a user may choose about a run; `default_settings` fills in the recipe's own values."""
-
-    recipe: str
-    epochs: int
-    steps: int | None  # if given, the run ends here instead of after its epochs
-    batch_size: int
-    lr_g: float
-    lr_d: float
-    d_steps: int  # updates of D in each step
-    d_steps_epochs: int | None  # for the first so many epochs only
-    loss: str
-    seed: int
-    dataset: str
-    checkpoint_every: int  # epochs
-    checkpoint_steps: int | None
-    sample_every: int | None  # steps; None: as the recipe says
-    ema: float | None  # decay of the moving average of G's weights; None: no average
-
-
-# What a resumed run may change: when it ends, saves and draws, and where the (same) images now lie.
-FREE_SETTINGS = ("epochs", "steps", "checkpoint_every", "checkpoint_steps", "sample_every", "dataset")
-
-
-def default_settings(recipe, /, **chosen):
-    """The Settings of a Recipe, with the values in `chosen` that are not None in place of its own."""
-    own = dict(
-        recipe=recipe.name, epochs=recipe.epochs, steps=None, batch_size=recipe.batch_size, lr_g=recipe.lr_g,
-        lr_d=recipe.lr_d, d_steps=1, d_steps_epochs=None, loss="nonsaturating", seed=0, dataset="mnist",
-        checkpoint_every=recipe.checkpoint_every, checkpoint_steps=None, sample_every=None,
-        ema=None,
-    )  # fmt: skip
-    return Settings(**{**own, **{name: value for name, value in chosen.items() if value is not None}})
-
-
-def settings_of(state, path):
-    """The Settings in a checkpoint's state. Raises UserError where they are not such settings."""
-    try:
-        saved = dict(state["settings"])
-        recipe = recipes.RECIPES[saved["recipe"]]
-        settings = default_settings(recipe, **saved)
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} is damaged, or of a recipe that this minigan does not have") from None
-    for name in impossible_settings(settings):
-        raise UserError(f"{path} is damaged: its setting {name} is {ascii(getattr(settings, name)):.50}")
-    return settings
-
-
-def impossible_settings(settings):
-    """The names of settings with a value that no run can have, of another type or out of range."""
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if not isinstance(value, field.type) or not _is_possible(field.name, value):
-            yield field.name
-
-
-def _is_possible(name, value):
-    """Whether a setting of the right type has a value in its range."""
-    if name == "seed":
-        return 0 <= value < 2**64
-    if name == "ema" and value is not None:
-        return 0 < value < 1
-    if name == "loss":
-        return value in LOSSES
-    if isinstance(value, str):
-        return 0 < len(value) < 4096 and value.isprintable()
-    if isinstance(value, float):
-        return 0 < value < math.inf
-    return value is None or (not isinstance(value, bool) and 0 < value < 2**31)
 
 
 class Run:
@@ -111,9 +43,9 @@ class Run:
         self.settings, self.device, self.graph = settings, device, graph
         self.recipe = recipe = recipes.RECIPES[settings.recipe]
         self.step, self.seconds = 0, 0.0
-        images = data.load_images(settings.dataset, recipe.splits)
-        self.dataset_hash = hashlib.sha256(images).hexdigest()
-        self.batches = data.Batches(images, settings.batch_size, settings.seed, device)
+        self.images = data.load_images(settings.dataset, recipe.splits)
+        self.dataset_hash = hashlib.sha256(self.images).hexdigest()
+        self.batches = data.Batches(self.images, settings.batch_size, settings.seed, device)
         self.noise = random.Generator(settings.seed, random.NOISE)
         self.dropout = random.Generator(settings.seed, random.DROPOUT)
         generator, discriminator = recipes.build(recipe, settings.seed, self.dropout)
@@ -242,12 +174,20 @@ class Run:
         by_epoch = step % (self.settings.checkpoint_every * self.batches.per_epoch) == 0
         return by_epoch or bool(self.settings.checkpoint_steps and step % self.settings.checkpoint_steps == 0)
 
+    def wants_probe(self, step=None):
+        """Whether the run's signals are taken after the step; by default the one just taken."""
+        step = self.step if step is None else step
+        every = self.settings.probe_every
+        every = signals.EVERY.get(self.recipe.name, signals.USUALLY) if every is None else every
+        return every > 0 and step % every == 0
+
     def is_stop(self, step):
-        """Whether something is to be drawn or saved after the step."""
-        return step == self.last_step or self.wants_sample(step) or self.wants_checkpoint(step)
+        """Whether something is to be drawn, saved or probed after the step."""
+        wanted = self.wants_sample(step) or self.wants_checkpoint(step) or self.wants_probe(step)
+        return wanted or step == self.last_step
 
     def stride(self):
-        """How many steps may be taken before something is to be drawn or saved: on the CPU at most one."""
+        """How many steps may be taken before something is to be drawn, saved or probed: on the CPU at most one."""
         most = STRIDE if self.device == "gpu" else 1
         return next((n for n in range(1, most) if self.is_stop(self.step + n)), most)
 
@@ -308,51 +248,6 @@ class Run:
             raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
 
 
-def generate(generator, latents, device="cpu", batch_size=64):
-    """Images of an array of latents: uint8 (N, 28, 28) on the CPU, in the generator's present mode.
-
-    A generator in train mode sees all latents as one batch, whose statistics it normalises by.
-    """
-    size = len(latents) if generator.training else batch_size
-    images = []
-    with no_grad():
-        for start in range(0, len(latents), size):
-            batch = Tensor(backend.to_device(latents[start : start + size], device))
-            images.append(data.to_pixels(generator(batch).numpy()[:, 0]))
-    return np.concatenate(images)
-
-
-class StopSignals:
-    """While active, Ctrl-C and SIGTERM are noted in `.received` instead of ending the process in mid-step."""
-
-    def __enter__(self):
-        self.received = None
-        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, number, frame):
-        self.received = number
-
-    def __exit__(self, *exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-class _LastingStderr:
-    """Standard error, which may stop being read (a closed terminal, `| head`) without ending the training."""
-
-    def write(self, text):
-        with contextlib.suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self):
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
-
-    def __getattr__(self, name):
-        return getattr(sys.stderr, name)
-
-
 def train(run, folder, quiet=False):
     """Runs to the last step. Returns the number of the signal that stopped it early, or None.
 
@@ -361,17 +256,20 @@ def train(run, folder, quiet=False):
     """
     bar = tqdm(
         total=run.last_step, initial=run.step, unit="step", disable=quiet or sys.stderr is None, dynamic_ncols=True,
-        file=_LastingStderr(),
+        file=LastingStderr(),
         mininterval=0.2 if os.isatty(2) else 15,
     )  # fmt: skip
     first, started = run.step, time.monotonic()
     saved = shown = started
     begun = None  # steps that a GPU is at, whose rows are not written yet
 
+    probe = signals.Probe(run)
+
     def write(rows):
         for row in rows:
-            folder.write_row(row)
-            if not (math.isfinite(row[2]) and math.isfinite(row[3])):
+            finite = math.isfinite(row[2]) and math.isfinite(row[3])
+            folder.write_row(row, probe() if finite and run.wants_probe(row[0]) else None)
+            if not finite:
                 raise UserError(f"a loss is no number after step {row[0]}: try lower learning rates, --lr-g and --lr-d")
         return rows[-1]
 

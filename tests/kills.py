@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan import checkpoint
-from minigan.run_folder import METRICS
+from minigan.rows import COLUMNS
 
 LONGEST_LIFE = 0.25  # seconds between the first sign of life and the kill
 
@@ -54,7 +54,8 @@ def kill_once(process, out, before, inside_save, wait):
 def without_seconds(path):
     """The rows of metrics.csv but for the clock's."""
     with open(path, newline="") as rows:
-        return [row[: METRICS.index("seconds")] for row in csv.reader(rows)]
+        clock = COLUMNS.index("seconds")
+        return [row[:clock] + row[clock + 1 :] for row in csv.reader(rows)]
 
 
 def differences(a, b, path=""):

@@ -15,6 +15,8 @@ import pytest
 from conftest import assert_refused, run_command
 from PIL import Image
 
+from minigan.rows import COLUMNS
+
 TRAIN, SAMPLE = "minigan.train", "minigan.sample"
 
 
@@ -38,7 +40,7 @@ def test_a_run_leaves_the_whole_folder(finished):
     assert sorted(p.name for p in (folder / "samples").iterdir()) == [f"step_{n:06d}.png" for n in (2, 4, 6)]
     with open(folder / "metrics.csv") as rows:
         rows = list(csv.reader(rows))
-    assert rows[0] == ["step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds"]
+    assert rows[0] == list(COLUMNS)
     assert [row[0] for row in rows[1:]] == list("123456")
     config = json.loads((folder / "config.json").read_text())
     assert config["recipe"] == "chaudhary2024" and config["environment"]["numpy"] == np.__version__

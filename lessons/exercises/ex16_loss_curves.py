@@ -9,7 +9,7 @@ import numpy as np
 
 
 def read_columns(text):
-    """The columns of a metrics.csv: {name: array (rows,) of floats}.
+    """The columns of a metrics.csv, of a run with --probe-every 0: {name: array (rows,) of floats}.
 
     text: the file's content. Its first line holds the names, each other line a row of as many numbers, all separated by
     commas; every line ends in "\\n". A last line without it is a row that a killed run did not finish: it is left out,
