@@ -65,9 +65,9 @@ def _uri(pixels):
 
 
 def images_in(size):
-    """How many 28x28 images a grid of (width, height) pixels has room for."""
-    width, height = ((length - plots.GAP) // (data.SIDE + plots.GAP) for length in size)
-    return width * height
+    """How many 28x28 images a grid of (width, height) pixels has room for; one at least."""
+    columns, rows = (max(1, (length - plots.GAP) // (data.SIDE + plots.GAP)) for length in size)
+    return columns * rows
 
 
 @functools.lru_cache(maxsize=4)

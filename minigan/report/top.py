@@ -4,7 +4,6 @@ Every text that comes from a file passes `escape`; what is already HTML says so.
 """
 
 import json
-import math
 import shlex
 from html import escape
 
@@ -22,7 +21,8 @@ def header(run, findings):
     """The first screen, as HTML. findings: the doctor's, or None."""
     size = next((picture[2] for picture in pictures.frames(run.samples[-1:])), None)
     splits = run.recipe.splits if run.recipe else ("train",)
-    real = pictures.real(str(run.config.get("dataset", "mnist")), splits, _images_drawn(run, size))
+    most = pictures.images_in(size) if size else run.recipe.samples if run.recipe else 64
+    real = pictures.real(str(run.config.get("dataset", "mnist")), splits, most)
     verdicts = [_status(run, real[0]), _diagnosis(findings), _score(run)]
     verdicts += [("warn", escape(problem)) for problem in run.problems]
     items = "".join(f'<li class="{kind}">{html}</li>' for kind, html in verdicts)
@@ -103,15 +103,6 @@ def _score(run):
     return "info", (
         f'<b>Fréchet distance {short(found[0])}</b> ({beside}lower is better). <a href="#scores">All scores</a>'
     )
-
-
-def _images_drawn(run, size):
-    """How many images a picture of (width, height) pixels, or None, shows: the last row need not be full."""
-    own = run.recipe.samples if run.recipe else 64
-    if size is None:
-        return own
-    room = min(max(pictures.images_in(size), 1), 1024)
-    return own if own <= room <= own + math.isqrt(own) else room
 
 
 def _digits(run, real):
