@@ -5,7 +5,6 @@ the page's (light or dark, by class names of style.css), and its letters stay le
 """
 
 import math
-import warnings
 from html import escape
 
 import numpy as np
@@ -14,6 +13,7 @@ WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 12, 44  # margins
 POINTS = 240  # of a line: longer ones are averaged in pieces
 COLUMNS = 48  # of a map
+HUGE = 1e100  # where a line ends, so that no sum of its numbers overflows
 
 
 def rows_a_point(rows):
@@ -29,12 +29,20 @@ def thin(x, y):
     each = rows_a_point(len(x))
     pieces = math.ceil(len(x) / each)
     table = np.full((2, pieces * each), math.nan)
-    table[:, : len(x)] = x, np.where(np.isfinite(y), y, math.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of pieces that are all NaN
-        x, values = table.reshape(2, pieces, each)
-        low, high = np.nanpercentile(values, (10, 90), axis=1) if each > 1 else (values[:, 0],) * 2
-        return np.nanmean(x, 1), np.nanmean(values, 1), low, high
+    table[:, : len(x)] = x, np.where(np.isfinite(y), np.clip(y, -HUGE, HUGE), math.nan)
+    x, values = table.reshape(2, pieces, each)
+    finite = np.isfinite(values)
+    counts, ordered = finite.sum(1), np.sort(values, 1)  # NaN last
+    with np.errstate(invalid="ignore"):
+        mean = np.where(finite, values, 0).sum(1) / counts
+    return np.nanmean(x, 1), mean, *(_percentile(ordered, counts, share) for share in (0.1, 0.9))
+
+
+def _percentile(ordered, counts, share):
+    """Of each row's first numbers, which are in order; NaN where there are none. Between two, it is interpolated."""
+    rows, place = np.arange(len(ordered)), share * np.maximum(counts - 1, 0)
+    before, after = np.floor(place).astype(int), np.ceil(place).astype(int)
+    return ordered[rows, before] + (place - before) * (ordered[rows, after] - ordered[rows, before])
 
 
 def lines(series, alternative, limits=None, reference=None, log=False):
@@ -154,13 +162,11 @@ def _limits(thinned, log, reference):
     low, high = float(lows.min()), float(highs.max())
     if log:
         return math.floor(low), max(math.ceil(high), math.floor(low) + 1), False
-    if reference is not None:
-        low, high = min(low, reference), max(high, reference)
-    usual = 2 * max(float(np.percentile(highs, 97)), reference or 0)
-    cut = 0 < usual < high
-    high = usual if cut else high
-    low = 0.0 if low >= 0 else max(low, -4 * abs(high)) * 1.05
-    return low, (high if high > low else low + 1) * 1.05, cut
+    low, high = min(low, reference or 0, 0), max(high, reference or 0, 0)
+    usual_low, usual_high = 2 * float(np.percentile(lows, 3)), max(2 * float(np.percentile(highs, 97)), reference or 0)
+    cut_low, cut_high = low < usual_low < 0, high > usual_high > 0
+    low, high = usual_low if cut_low else low, usual_high if cut_high else high
+    return low * 1.05, high * 1.05 if high - low > 1 / HUGE else low + 1, cut_low or cut_high
 
 
 def _runs(good):

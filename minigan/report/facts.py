@@ -14,16 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan import recipes
+from minigan import recipes, settings
 from minigan.errors import UserError
 from minigan.report import words
+from minigan.rows import STEP_COLUMNS
 
-try:
-    from minigan.settings import default_settings
-except ImportError:
-    from minigan.training import default_settings
-
-COLUMNS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")  # those every metrics.csv has
 CLASSES = ("classes_fixed", "classes_fresh")  # ten counts in a cell
 MOST_BYTES = 1 << 28  # of metrics.csv: ten times what the longest recipe writes
 
@@ -77,7 +72,7 @@ class Facts:
 
     def defaults(self):
         """The recipe's own settings by name."""
-        return vars(default_settings(self.recipe)) if self.recipe else {}
+        return vars(settings.default_settings(self.recipe)) if self.recipe else {}
 
 
 def read(folder):
@@ -146,7 +141,7 @@ def _cells(name, values):
         return [tuple(map(int, counts)) if counts[0] == counts[0] else None for counts in values.tolist()]
     if name in ("step", "epoch"):
         return [int(value) if value == value else 0 for value in values.tolist()]
-    return values.tolist() if name in COLUMNS else [None if value != value else value for value in values.tolist()]
+    return values.tolist() if name in STEP_COLUMNS else [None if value != value else value for value in values.tolist()]
 
 
 def whole(value):
@@ -220,10 +215,10 @@ def _metrics(path, problems):
     except (OSError, ValueError, csv.Error):  # a ValueError: there is no header
         problems.append("metrics.csv cannot be read.")
         return {}
-    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+    if tuple(header[: len(STEP_COLUMNS)]) != STEP_COLUMNS:
         problems.append("metrics.csv is of another program: its columns are not those of a run.")
         return {}
-    whole_rows = [row + [""] * (len(header) - len(row)) for row in rows if len(COLUMNS) <= len(row) <= len(header)]
+    whole_rows = [row + [""] * (len(header) - len(row)) for row in rows if len(STEP_COLUMNS) <= len(row) <= len(header)]
     columns = dict(zip(header, zip(*whole_rows)))
     steps = _numbers(columns.get("step", ()))
     good = np.isfinite(steps) & (steps >= 1) & (steps < 2**53)

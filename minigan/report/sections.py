@@ -196,7 +196,7 @@ def _lines(name, series, columns, note, **options):
         return ""
     over = count(int(columns["step"][-1]), "step")
     svg, cut = charts.lines(drawn, f"{name}, over {over}. At the end {'; '.join(end[2] for end in ends)}.", **options)
-    return _figure(name, svg, ends, note + " Higher peaks are cut off." * cut)
+    return _figure(name, svg, ends, note + " Rare peaks are cut off." * cut)
 
 
 def _measured(columns, name):
