@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-BLOCK = 500  # rows of a matrix of distances that are in memory at a time
+BLOCK = 250  # rows of a matrix of distances that are in memory at a time
 PRECISION_K, DENSITY_K = 3, 5  # the neighbours that the two papers recommend
 DRAWS = 200  # samples drawn again for an interval
 
@@ -60,7 +60,6 @@ def inception_score(probabilities):
     (Barratt and Sharma, "A Note on the Inception Score", 2018).
     """
     p = np.asarray(probabilities, np.float64)
-    p = p / p.sum(1, keepdims=True)  # float32 probabilities sum to 1 only nearly
     marginal = p.mean(0)
     return float(np.exp((_times_log(p, p) - _times_log(p, marginal)).sum(1).mean()))
 
@@ -178,16 +177,15 @@ def nearest_distances(points, others, skip=None, progress=None):
 def _squared_distances(points, others, progress=None):
     """(rows of points as a slice, their squared distances (rows, M) to others), a block after the other.
 
-    |x - y|^2 = |x|^2 + |y|^2 - 2 xy, so that a matrix product does the work. progress(share): told what share is done.
+    |x - y|^2 = |x|^2 + |y|^2 - 2 xy = (x, |x|^2, 1) (-2 y, 1, |y|^2): a matrix product does it all, up to rounding.
+    progress(share): told what share is done.
     """
-    norms = (others**2).sum(1)
+    ones = np.ones((len(others), 1), others.dtype)
+    others = np.hstack([-2 * others, ones, (others**2).sum(1, keepdims=True)]).T  # (D + 2, M)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
-        squared = block @ others.T
-        squared *= -2
-        squared += norms
-        squared += (block**2).sum(1)[:, None]
-        yield slice(start, start + len(block)), np.maximum(squared, 0, out=squared)
+        block = np.hstack([block, (block**2).sum(1, keepdims=True), ones[:1].repeat(len(block), 0)])  # (rows, D + 2)
+        yield slice(start, start + len(block)), block @ others
         if progress:
             progress(len(block) / len(points))
 
