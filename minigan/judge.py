@@ -194,8 +194,6 @@ def _array(archive, name, like):
     """An array of the archive; its description is compared with `like` before anything is reserved for it."""
     with archive.open(f"{name}.npy") as file:
         content = file.read(like.nbytes + _HEADER)  # no more, however much it would unpack to
-        if file.read(1):
-            raise _Unfit(f"{name} is too large")
     stream = io.BytesIO(content)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise _Unfit(f"{name} is in another format")
