@@ -5,9 +5,7 @@ import io
 import json
 import re
 import shutil
-import sys
 import time
-import types
 from html.parser import HTMLParser
 
 import numpy as np
@@ -224,8 +222,8 @@ def test_probes_are_drawn_where_they_were_measured(tmp_path, small_dataset):
     assert "Signals" not in page.text and len(page.all("svg")) == 2
     shutil.rmtree(run)
     cells = ",0.8,0.1,1e-{},0.2,0.9,6 7 6 7 6 7 6 7 6 6,{} 0 0 0 0 0 0 0 0 4,2.3,0.2,1e-3,2e-3"
-    probed = dict(header=f"{HEADER},{PROBES}", probe=lambda n: "," * 11 if n % 3 else cells.format(n, 5 * n))
-    page = read(make(run, small_dataset, **probed))
+    columns = dict(header=f"{HEADER},{PROBES}", probe=lambda n: "," * 11 if n % 3 else cells.format(n, 5 * n))
+    page = read(make(run, small_dataset, **columns))
     assert "measured 4 times" in page.text and len(page.all("svg")) == 2 + 7
     labels = " ".join(svg["aria-label"] for svg in page.all("svg"))
     assert "fresh latents: 0 94%, 1 0%" in labels and "At the end D: 1e-12; G: 0.2" in labels
@@ -362,17 +360,44 @@ def test_no_text_changes_the_page_it_stands_in(tmp_path, word):
     assert read(tmp_path).shape == plain.shape
 
 
+HEALTHY = ",0.8,0.1,1.5,0.2,0.9,6 7 6 7 6 7 6 7 6 6,6 7 6 7 6 7 6 7 6 6,2.3,2.29,0.01,0.01"
+
+
+def probed(folder, dataset, cells, every=100):
+    """A run of 3,000 steps whose probes all found the same."""
+    probe = lambda n: "," * 11 if n % every else cells  # noqa: E731
+    return make(folder, dataset, 3000, (), f"{HEADER},{PROBES}", probe)
+
+
+def test_the_doctors_sentences_are_shown(tmp_path, small_dataset):
+    pytest.importorskip("minigan.doctor")
+    page = read(probed(tmp_path / "healthy", small_dataset, HEALTHY))
+    assert "Healthy. The doctor has nothing to report." in page.text and "at none of 30 probes" in page.text
+    collapsed = read(probed(tmp_path / "collapsed", small_dataset, HEALTHY.replace(",0.9,", ",0.1,")))
+    assert "The doctor: G has collapsed: since step 1,100" in collapsed.text and "Healthy" not in collapsed.text
+    assert "Step 1,100 G has collapsed" in collapsed.spaced
+    few = read(probed(tmp_path / "few", small_dataset, HEALTHY, every=2000))
+    assert "No diagnosis yet: 1 probe of" in few.text and "Healthy" not in few.text
+    partial = read(probed(tmp_path / "partial", small_dataset, HEALTHY.replace(",0.01,0.01", ",,")))
+    assert "The doctor cannot make sense of the signals" in partial.text and "Diversity" in partial.text
+
+
+def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
+    pytest.importorskip("minigan.doctor")
+    assert "No diagnosis yet: 0 probes of" in read(run).text
+    with open(run / "metrics.csv", "a") as file:
+        file.write("13,1,nan,2,0.5,0.5,9\n")
+    assert "The doctor: The loss of D is no number after step 13" in read(run).text
+
+
 def test_a_hostile_finding_and_folder_name_are_escaped(tmp_path, small_dataset, monkeypatch):
     run = make(tmp_path / "<b>&'x", small_dataset)
-    finding = types.SimpleNamespace(step=7, kind="d_wins", sentence=f"D wins: {HOSTILE}")
-    doctor = types.SimpleNamespace(diagnose=lambda rows: [finding, finding])
-    monkeypatch.setitem(sys.modules, "minigan.doctor", doctor)
-    monkeypatch.setattr("minigan.doctor", doctor, raising=False)
+    doctor = pytest.importorskip("minigan.doctor")
+    finding = doctor.Finding(7, "d_wins", f"D wins: {HOSTILE}")
+    monkeypatch.setattr(doctor, "diagnose", lambda rows: [finding, finding])
     page = read(run)
     assert f"The doctor: D wins: {HOSTILE}" in page.text and "1 more finding" in page.text and "Step 7" in page.text
     assert len(page.all("script")) == 2 and "<b>&'x" in page.text
-    doctor.diagnose = lambda rows: []
-    assert "The doctor has nothing to report." in read(run).text
 
 
 def test_long_words_are_cut(run):

@@ -53,6 +53,12 @@ class Facts:
         return float(seconds[-1]) if len(seconds) and seconds[-1] > 0 else None
 
     @property
+    def probes(self):
+        """How many times the run's signals were measured."""
+        measured = self.metrics.get("gradient_g")
+        return 0 if measured is None else int(np.isfinite(measured).sum())
+
+    @property
     def broken_at(self):
         """The step at which a loss was no finite number any more, or None."""
         if not self.metrics:
@@ -123,20 +129,37 @@ def compared(run):
 
 
 def diagnosis(run):
-    """The doctor's findings [(step, sentence)], or None where there is nothing to go by."""
+    """The doctor's findings [(step, sentence)]; None where there are no steps, or too few probes to call them well."""
     if not run.metrics:
         return None
     try:
         from minigan import doctor
     except ImportError:
         return None
-    columns = [_cells(name, values) for name, values in run.metrics.items()]
-    rows = [dict(zip(run.metrics, values)) for values in zip(*columns)]
-    return [(whole(finding.step), str(finding.sentence)) for finding in doctor.diagnose(rows)]
+    try:
+        found = doctor.diagnose(_rows(run.metrics))
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # signals of another program, or only some of them
+        run.problems.append("The doctor cannot make sense of the signals in metrics.csv.")
+        return None
+    if not found and run.probes < doctor.PROBES:
+        return None
+    return [(whole(finding.step), finding.sentence) for finding in found]
+
+
+def _rows(metrics):
+    """The rows as the doctor reads them, dicts; where the run was not probed, of what is known at every step alone."""
+    steps = zip(*(_cells(name, metrics[name]) for name in STEP_COLUMNS))
+    signals = {name: values for name, values in metrics.items() if name not in STEP_COLUMNS}
+    probed = np.zeros(len(metrics["step"]), bool)
+    for values in signals.values():
+        probed |= np.isfinite(values.reshape(len(values), -1)).any(1)
+    cells = zip(*(_cells(name, values[probed]) for name, values in signals.items()))
+    for here, row in zip(probed.tolist(), steps):
+        yield dict(zip(STEP_COLUMNS, row)) | (dict(zip(signals, next(cells))) if here else {})
 
 
 def _cells(name, values):
-    """A column's values as the doctor reads them: numbers, None where a probe's cell is empty, counts as a tuple."""
+    """A column's values as Python's: whole steps, None where a signal is missing, counts as a tuple."""
     if name in CLASSES:
         return [tuple(map(int, counts)) if counts[0] == counts[0] else None for counts in values.tolist()]
     if name in ("step", "epoch"):
@@ -218,7 +241,12 @@ def _metrics(path, problems):
     if tuple(header[: len(STEP_COLUMNS)]) != STEP_COLUMNS:
         problems.append("metrics.csv is of another program: its columns are not those of a run.")
         return {}
-    whole_rows = [row + [""] * (len(header) - len(row)) for row in rows if len(STEP_COLUMNS) <= len(row) <= len(header)]
+    width = len(header)
+    whole_rows = [
+        row if len(row) == width else row + [""] * (width - len(row))
+        for row in rows
+        if len(STEP_COLUMNS) <= len(row) <= width
+    ]
     columns = dict(zip(header, zip(*whole_rows)))
     steps = _numbers(columns.get("step", ()))
     good = np.isfinite(steps) & (steps >= 1) & (steps < 2**53)
@@ -233,9 +261,9 @@ def _metrics(path, problems):
 def _numbers(cells):
     """Cells as a float array, NaN where a cell is empty or no number."""
     try:
-        return np.array(cells, float)
+        return np.array([float(cell) if cell else math.nan for cell in cells])
     except ValueError:
-        return np.array([number(cell) if cell else math.nan for cell in cells])
+        return np.array([number(cell) for cell in cells])
 
 
 def _classes(cells):

@@ -11,7 +11,18 @@ import numpy as np
 
 from minigan.report import charts, facts, top
 from minigan.report.facts import score, shares, whole
-from minigan.report.words import ENVIRONMENT, SCORES, SPACE, clipped, count, duration, setting, short, ten_shares
+from minigan.report.words import (
+    ENVIRONMENT,
+    SCORES,
+    SPACE,
+    advice,
+    clipped,
+    count,
+    duration,
+    setting,
+    short,
+    ten_shares,
+)
 
 SCORE_ROWS = {"samples": "Samples", "real": "Real images", "noise": "Noise"}
 UNIFORM = math.log(10)  # nats: the entropy of ten classes that are equally frequent
@@ -26,20 +37,21 @@ def body(run):
     """The whole page, as HTML."""
     findings = facts.diagnosis(run)
     last = f'<div class="pair">{_settings(run)}{_machine(run)}</div>'
-    parts = [top.header(run, findings), _doctor(findings), _scores(run), _curves(run), _signals(run), last]
+    parts = [top.header(run, findings), _doctor(run, findings), _scores(run), _curves(run), _signals(run), last]
     return "\n".join(part for part in parts if part)
 
 
-def _doctor(findings):
+def _doctor(run, findings):
     if findings is None:
         return ""
     if not findings:
         html = (
-            "<p>Nothing to report: no sign of collapse, of a player that has won, or of a loss that is no number.</p>"
+            f"<p>Nothing to report: all losses are numbers, and at none of {count(run.probes, 'probe')} had D won for "
+            "good, did D or G stand still, or did G go on drawing few kinds of images.</p>"
         )
     else:
         items = "".join(
-            f"<li><span>{'Step ' + format(step, ',') if step else ''}</span> {escape(sentence)}</li>"
+            f"<li><span>{'Step ' + format(step, ',') if step else ''}</span> {advice(sentence)}</li>"
             for step, sentence in findings
         )
         html = f'<ol class="findings">{items}</ol>'
@@ -239,7 +251,8 @@ def _settings(run):
         return ""
     rows = []
     for s in facts.compared(run):
-        changed = f' <span class="changed">recipe: {escape(setting(s.own))}</span>' if s.changed else ""
+        own = "chosen" if s.own is None else f"recipe: {setting(s.own)}"
+        changed = f' <span class="changed">{escape(own)}</span>' if s.changed else ""
         rows.append((s.label[0].upper() + s.label[1:], escape(setting(s.value)) + changed))
     html = _table(rows)
     if run.recipe:

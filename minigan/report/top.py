@@ -9,7 +9,7 @@ from html import escape
 
 from minigan.report import pictures
 from minigan.report.facts import compared, score, whole
-from minigan.report.words import clipped, count, duration, setting, short
+from minigan.report.words import advice, clipped, count, duration, setting, short
 
 
 def name(run):
@@ -23,7 +23,7 @@ def header(run, findings):
     splits = run.recipe.splits if run.recipe else ("train",)
     most = pictures.images_in(size) if size else run.recipe.samples if run.recipe else 64
     real = pictures.real(str(run.config.get("dataset", "mnist")), splits, most)
-    verdicts = [_status(run, real[0]), _diagnosis(findings), _score(run)]
+    verdicts = [_status(run, real[0]), _diagnosis(run, findings), _score(run)]
     verdicts += [("warn", escape(problem)) for problem in run.problems]
     items = "".join(f'<li class="{kind}">{html}</li>' for kind, html in verdicts)
     return f"""<header>
@@ -82,13 +82,13 @@ def _status(run, images):
     )
 
 
-def _diagnosis(findings):
+def _diagnosis(run, findings):
     if findings is None:
-        return "info", "<b>No diagnosis</b> yet."
+        return "info", f"<b>No diagnosis</b> yet: {count(run.probes, 'probe')} of the run's signals."
     if not findings:
         return "good", "<b>Healthy.</b> The doctor has nothing to report."
     more = f' <a href="#doctor">{count(len(findings) - 1, "more finding")}</a>.' if len(findings) > 1 else ""
-    return "bad", f"<b>The doctor:</b> {escape(findings[0][1])}{more}"
+    return "bad", f"<b>The doctor:</b> {advice(findings[0][1])}{more}"
 
 
 def _score(run):

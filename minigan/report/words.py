@@ -1,6 +1,8 @@
 """The words of a report: what settings and scores are called and mean, and numbers, times and counts in text."""
 
 import math
+import re
+from html import escape
 
 SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 LONGEST = 300  # characters of a value from a file
@@ -80,6 +82,11 @@ SCORES = {
         "copied from memory.",
     ),
 }
+
+
+def advice(sentence):
+    """A sentence as HTML, with command line options in it set as such."""
+    return re.sub(r"--[a-z][a-z-]*( \d+)?", r"<code>\g<0></code>", escape(sentence))
 
 
 def clipped(value):
