@@ -1,8 +1,8 @@
 """The recipes in PyTorch, as fast as it runs them: what the benchmark and the tests compare with.
 
 Imported by `minigan.bench --against torch` and by tests; the library itself never needs PyTorch.
-Its kernels one by one are in `torch_kernels.py`, CUDA graphs in `torch_gpu.py`. The networks have the same state_dict keys as ours. PyTorch's convolutions pad alike on both sides;
-the two Same classes do what Keras 'same' does for kernel 5, stride 2: 1 before and 2 after.
+Its kernels one by one are in `torch_kernels.py`, CUDA graphs in `torch_gpu.py`, whole trainings in `torch_training.py`.
+The networks have the same state_dict keys as ours. PyTorch's convolutions pad alike on both sides; the two Same classes do what Keras 'same' does for kernel 5, stride 2: 1 before and 2 after.
 """
 
 import contextlib
@@ -111,7 +111,9 @@ def make_step(name, batch_size, channels_last, threads, compiled=False):
     return lambda: step().item()
 
 
-def training_step(name, batch_size, channels_last=False, compiled=None, device="cpu", precision="float32"):
+def training_step(
+    name, batch_size, channels_last=False, compiled=None, device="cpu", precision="float32", networks=None, choose=None
+):
     """A function of no arguments that takes one training step and returns D's loss, a tensor it does not wait for.
 
     torch.autograd.grad with named inputs prunes as ours does: the generator's step forms no weight
@@ -119,9 +121,11 @@ def training_step(name, batch_size, channels_last=False, compiled=None, device="
     are drawn and gathered there.
     compiled: None, or a mode of torch.compile for the networks. precision: "bf16" and "fp16" are autocast's, the
     latter with its loss scaling; whether float32 may be TF32 is a setting of the whole process (see torch_gpu.py).
+    networks: (generator, discriminator), by default new ones. choose: a function that returns the indices of the next
+    batch's images, a tensor on the device; by default random ones.
     """
     recipe = recipes.RECIPES[name]
-    networks = generator, discriminator = _prepared(NETWORKS[name](), channels_last, compiled, device)
+    networks = generator, discriminator = _prepared(networks or NETWORKS[name](), channels_last, compiled, device)
     betas, eps = recipe.adam["betas"], recipe.adam["eps"]
     optimizers = [
         torch.optim.Adam(network.parameters(), lr, betas, eps, fused=True, capturable=device == "cuda")
@@ -133,6 +137,7 @@ def training_step(name, batch_size, channels_last=False, compiled=None, device="
     shape = (batch_size, 1) if recipe.returns_logits else (batch_size, 1, 1, 1)
     ones, zeros = torch.ones(shape, device=device), torch.zeros(shape, device=device)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+    choose = choose or (lambda: torch.randint(len(pixels), (batch_size,), device=device))
 
     def loss(output, target):
         return criterion(output.float(), target)  # BCELoss refuses half precision
@@ -144,8 +149,7 @@ def training_step(name, batch_size, channels_last=False, compiled=None, device="
             parameter.grad = g if g.stride() == parameter.stride() else torch.empty_like(parameter).copy_(g)
 
     def step():
-        chosen = torch.randint(len(pixels), (batch_size,), device=device)
-        real = (pixels[chosen].float() - 127.5) / 127.5
+        real = (pixels[choose()].float() - 127.5) / 127.5
         if channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
         with _autocast(device, precision):

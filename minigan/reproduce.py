@@ -1,0 +1,93 @@
+"""python -m minigan.reproduce: a recipe trained from several seeds, and scored beside the same recipe in PyTorch."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minigan import backend, cli, data, evaluation, judge, reproduction
+from minigan.errors import UserError
+from minigan.recipes import RECIPES
+
+
+def parser():
+    """The command's arguments."""
+    p = cli.Parser(
+        prog="python -m minigan.reproduce",
+        description="Train a recipe from several seeds, draw images from each and score them; with --against torch also "
+        "the same recipe in PyTorch, with the 95% interval of the difference of the means. What is there already is "
+        "not trained again: after Ctrl-C, or with more --seeds, the same command goes on.",
+    )
+    p.add_argument("recipe", choices=sorted(RECIPES), help="the paper")
+    p.add_argument("--out", type=cli.path, required=True, metavar="DIR", help="where trainings and images are kept")
+    p.add_argument("--seeds", type=cli.positive_int, default=5, metavar="N", help="0 to N - 1 (default: %(default)s)")
+    p.add_argument("--first-seed", type=cli.seed, default=0, metavar="N", help="instead of 0")
+    p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="of each training (default: the paper's)")
+    p.add_argument("--steps", type=cli.positive_int, metavar="N", help="of each training, instead of epochs")
+    p.add_argument("--against", choices=("torch",), help="train the same recipe in PyTorch, too")
+    p.add_argument(
+        "--ema", type=cli.decay, metavar="DECAY", help="score a moving average of our generator's weights, too"
+    )
+    p.add_argument("--count", type=cli.positive_int, default=evaluation.COUNT, metavar="N",
+                   help="images of each training that are scored (default: %(default)s)")  # fmt: skip
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used"
+    )
+    p.add_argument("--precision", choices=tuple(backend.PRECISIONS), default="float32",
+                   help="of the products on a GPU (default: %(default)s)")  # fmt: skip
+    p.add_argument("--only", choices=("train", "score"), help="do the first or the second half of the work")
+    return p
+
+
+def main(argv=None):
+    """The command. Returns its exit code."""
+    arguments = parser().parse_args(argv)
+    evaluation.check_count(arguments.count)
+    if arguments.against and not importlib.util.find_spec("torch"):
+        raise UserError("--against torch: PyTorch is not installed; pip install torch")
+    folder = Path(arguments.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
+    device = backend.select_device(arguments.device)
+    if arguments.only != "score":
+        _train(arguments, folder, device)
+    if arguments.only == "train":
+        return 0
+    files = len(list(folder.glob("*-*.npz")))
+    if not files:
+        raise UserError(f"--only score: no images are in {folder}; run the command without --only first")
+    with _bar(files, "scoring", "set") as bar:
+        found = reproduction.scored(folder, evaluation.Reference("mnist", judge.load(), device), bar.update)
+    print(reproduction.table(found))
+    return 0
+
+
+def _train(arguments, folder, device):
+    recipe = RECIPES[arguments.recipe]
+    backend.set_precision(arguments.precision, device)
+    steps = arguments.steps or (arguments.epochs or recipe.epochs) * (
+        len(data.load_images("mnist", recipe.splits)) // recipe.batch_size
+    )
+    options = ["--precision", arguments.precision]
+    if arguments.ema:
+        options += ["--ema", str(arguments.ema)]
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        reproduction.train_ours(folder, recipe.name, seed, steps, arguments.count, device, options)
+        if arguments.against:
+            with _bar(steps, f"PyTorch, seed {seed}", "step") as bar:
+                reproduction.train_peer(
+                    folder, recipe.name, seed, steps, arguments.count, device, arguments.precision, bar.update
+                )
+
+
+def _bar(total, what, unit):
+    return tqdm(
+        total=total, desc=what, unit=unit, disable=None if sys.stderr else True, dynamic_ncols=True, leave=False
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,165 @@
+"""The same recipe trained from several seeds, by minigan and by PyTorch: are the digits equally good?
+
+Each training leaves its images in a folder; they are scored under the judge (`evaluation.py`), and the means over the
+seeds compared by Welch's t interval ("The generalization of 'Student's' problem", 1947), which lets the two groups
+differ in their spread.
+"""
+
+import json
+import math
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from minigan import checkpoint, evaluation, recipes, sampling, train
+from minigan.errors import UserError
+
+OURS, PEER = "minigan", "pytorch"
+CONFIDENCE = 0.95
+NARROW = 0.1  # of the mean: an interval of the difference this wide says that two means are alike
+
+
+def images_path(folder, who, seed):
+    """Where the images of one training lie: an .npz of uint8 `images` (N, 28, 28) and of `source`, JSON."""
+    return Path(folder) / f"{who}-{seed}.npz"
+
+
+def train_ours(folder, recipe, seed, steps, count, device, options=()):
+    """Trains a recipe by `minigan.train`, with more of its options, in folder/minigan-SEED, and keeps `count` images.
+
+    A training that was stopped goes on; one that is complete is left as it is. Where the run keeps a moving average of
+    the generator's weights, images of both are kept, the average's as "minigan-ema".
+    """
+    run = Path(folder) / f"{OURS}-{seed}"
+    saved = run / "checkpoint.pkl"
+    if not saved.exists():
+        _train([*options, "--recipe", recipe, "--seed", str(seed), "--steps", str(steps), "--out", str(run)], device)
+    elif int(checkpoint.load(saved)["step"]) < steps:
+        _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
+    state = checkpoint.load(saved)
+    for who, averaged in ((OURS, False), (f"{OURS}-ema", True)):
+        path = images_path(folder, who, seed)
+        if path.exists() or (averaged and "average" not in state):
+            continue
+        generator, made_by, _ = sampling.generator_of(state, saved, device, averaged)
+        source = {"recipe": recipe, "seed": seed, "step": int(state["step"]), "ema": averaged}
+        _keep(path, sampling.draw(generator, made_by.latent_shape, count, seed, device), source)
+
+
+def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
+    """Trains a recipe by PyTorch, and keeps `count` images, drawn by minigan from its weights."""
+    path = images_path(folder, PEER, seed)
+    if path.exists():
+        return
+    from minigan import torch_training
+
+    weights = torch_training.train(recipe, seed, steps, None, "cuda" if device == "gpu" else "cpu", precision, progress)
+    made_by = recipes.RECIPES[recipe]
+    generator = made_by.generator()
+    generator.load_state_dict(weights)
+    images = sampling.draw(generator.to(device).eval(), made_by.latent_shape, count, seed, device)
+    _keep(path, images, {"recipe": recipe, "seed": seed, "step": steps, "ema": False})
+
+
+def scored(folder, reference, progress=None):
+    """{(who, seed): (source, {metric: value})} of all images in the folder; scores are kept there, in scores.json."""
+    path = Path(folder) / "scores.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    found = {}
+    for file in sorted(Path(folder).glob("*-*.npz")):
+        who, _, seed = file.stem.rpartition("-")
+        with np.load(file, allow_pickle=False) as stored:
+            images, source = stored["images"], json.loads(str(stored["source"]))
+        key = f"{file.stem} {len(images)} {reference.judge.sha256}"
+        if key not in kept:
+            splits = recipes.RECIPES[source["recipe"]].splits
+            estimates, _ = reference.score(images, splits=splits)
+            kept[key] = {metric: estimate.value for metric, estimate in estimates.items()}
+            checkpoint.write_atomically(path, json.dumps(kept, indent=2).encode())
+        found[who, int(seed)] = source, kept[key]
+        if progress:
+            progress(1)
+    return found
+
+
+def comparison(ours, peers):
+    """{"means": (ours, peers), "difference": d, "low": ..., "high": ..., "share": the interval's width / the peers' mean}.
+
+    ours, peers: one score for each seed, two or more. The interval is Welch's, of the difference of the means.
+    """
+    means = statistics.fmean(ours), statistics.fmean(peers)
+    parts = [statistics.variance(group) / len(group) for group in (ours, peers)]
+    variance, difference = sum(parts), means[0] - means[1]
+    if variance == 0:
+        half = 0.0
+    else:
+        freedom = variance**2 / sum(part**2 / (len(group) - 1) for part, group in zip(parts, (ours, peers)))
+        half = students_quantile(0.5 + CONFIDENCE / 2, freedom) * math.sqrt(variance)
+    return {
+        "means": means, "difference": difference, "low": difference - half, "high": difference + half,
+        "share": 2 * half / abs(means[1]) if means[1] else math.inf,
+    }  # fmt: skip
+
+
+def students_quantile(probability, freedom):
+    """The quantile of Student's t distribution above 1/2, by bisection of the integral of its density (Simpson's rule)."""
+    if not 0.5 <= probability < 1:
+        raise ValueError(f"the probability must be at least 0.5 and less than 1, not {probability}")
+    log_constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+
+    def area(end, pieces=2000):
+        t = np.linspace(0, end, pieces + 1)
+        density = np.exp(log_constant - (freedom + 1) / 2 * np.log1p(t**2 / freedom))
+        return end / pieces / 3 * (density[0] + 4 * density[1:-1:2].sum() + 2 * density[2:-1:2].sum() + density[-1])
+
+    low, high = 0.0, 1.0
+    while 0.5 + area(high) < probability:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 0.5 + area(middle) < probability else (low, middle)
+    return (low + high) / 2
+
+
+def verdict(compared):
+    """What an interval of the difference says, in words."""
+    if not compared["low"] <= 0 <= compared["high"]:
+        return "they differ"
+    return "alike" if compared["share"] <= NARROW else "no difference seen, but more seeds are needed to say alike"
+
+
+def table(found):
+    """The scores as lines of text: a mean and a standard deviation for each trainer, and the difference of the two."""
+    groups = {}
+    for (who, _), (_, scores) in sorted(found.items()):
+        groups.setdefault(who, []).append(scores)
+    lines = []
+    for metric in evaluation.METRICS:
+        line = f"{metric.replace('_', ' '):17}"
+        for who, rows in groups.items():
+            values = [row[metric] for row in rows]
+            spread = statistics.stdev(values) if len(values) > 1 else math.nan
+            line += f"  {who} {statistics.fmean(values):.4g} ± {spread:.2g} ({len(values)})"
+        if all(len(groups.get(who, ())) > 1 for who in (OURS, PEER)):
+            compared = comparison(*([row[metric] for row in groups[who]] for who in (OURS, PEER)))
+            line += f"  difference {compared['low']:+.3g} to {compared['high']:+.3g}"
+            line += f" ({compared['share']:.1%} of the mean): {verdict(compared)}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _train(arguments, device):
+    """Runs `minigan.train`. Raises SystemExit with its exit code where it was stopped."""
+    code = train.main([*arguments, "--device", device])
+    if code:
+        raise SystemExit(code)
+
+
+def _keep(path, images, source):
+    try:
+        with open(path.with_suffix(".part"), "wb") as file:
+            np.savez_compressed(file, images=images, source=np.array(json.dumps(source)))
+        path.with_suffix(".part").replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,86 @@
+"""Comparisons over seeds: the interval against SciPy's, the trainings by PyTorch, and the command from end to end."""
+
+import json
+import statistics
+
+import numpy as np
+import pytest
+from conftest import assert_refused, run_command
+
+from minigan import data, evaluation, reproduce, reproduction
+
+torch = pytest.importorskip("torch")
+stats = pytest.importorskip("scipy.stats")
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.5, 4.0, 8.0, 37.2])
+@pytest.mark.parametrize("probability", [0.5, 0.6, 0.95, 0.975, 0.995])
+def test_quantiles_of_students_distribution_equal_scipys(probability, freedom):
+    found = reproduction.students_quantile(probability, freedom)
+    assert found == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-5, abs=1e-9)
+
+
+def test_the_interval_of_the_difference_is_welchs():
+    rng = np.random.default_rng(0)
+    ours, peers = rng.normal(3.0, 0.1, 5), rng.normal(3.2, 0.4, 7)
+    expected = stats.ttest_ind(ours, peers, equal_var=False).confidence_interval(0.95)
+    found = reproduction.comparison(list(ours), list(peers))
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), rel=1e-5)
+    assert found["difference"] == pytest.approx(ours.mean() - peers.mean())
+    assert found["share"] == pytest.approx((expected.high - expected.low) / peers.mean(), rel=1e-5)
+
+
+def test_verdicts_say_what_the_interval_allows():
+    def verdict(ours, peers):
+        return reproduction.verdict(reproduction.comparison(ours, peers))
+
+    assert verdict([1.0, 1.01, 0.99], [1.001, 1.011, 0.991]) == "alike"
+    assert verdict([1.0, 1.01, 0.99], [2.0, 2.01, 1.99]) == "they differ"
+    assert "more seeds" in verdict([1.0, 2.0, 0.5], [1.1, 1.9, 0.4])
+
+
+def test_shuffled_batches_take_every_image_once_an_epoch_in_a_new_order():
+    from minigan.torch_training import ShuffledBatches
+
+    batches = ShuffledBatches(12, 4, "cpu")
+    first = torch.cat([batches() for _ in range(3)])
+    batches.shuffle()
+    second = torch.cat([batches() for _ in range(3)])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(12))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_training_by_pytorch_starts_from_our_weights_and_is_the_same_again():
+    from minigan import recipes, torch_training
+
+    start = recipes.build(recipes.chaudhary2024, 3)[0].state_dict()
+    before, once, again = (torch_training.train("chaudhary2024", 3, steps) for steps in (0, 2, 2))
+    for key, array in start.items():
+        np.testing.assert_array_equal(before[key], array, err_msg=key)
+        np.testing.assert_array_equal(once[key], again[key], err_msg=key)
+    assert not np.array_equal(once["0.weight"], before["0.weight"])
+
+
+def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, monkeypatch, capsys):
+    measured = evaluation.Reference  # against few images, for speed
+    monkeypatch.setattr(evaluation, "Reference", lambda dataset, *others: measured(str(small_dataset), *others))
+    out = tmp_path / "seeds"
+    common = ["chaudhary2024", "--device", "cpu", "--count", "40", "--steps", "2", "--out", str(out)]
+    assert reproduce.main([*common, "--seeds", "1", "--only", "train"]) == 0
+    first = (out / "minigan-0.npz").read_bytes()
+    assert reproduce.main([*common, "--seeds", "2", "--against", "torch"]) == 0
+    assert (out / "minigan-0.npz").read_bytes() == first
+    names = {f"{who}-{seed}.npz" for who in ("minigan", "pytorch") for seed in (0, 1)}
+    assert {path.name for path in out.glob("*.npz")} == names
+    kept = json.loads((out / "scores.json").read_text())
+    assert len(kept) == 4
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("inception score"))
+    mean = statistics.fmean(scores["inception_score"] for key, scores in kept.items() if key.startswith("minigan"))
+    assert f"minigan {mean:.4g}" in line and "pytorch" in line and "difference" in line
+    with np.load(out / "pytorch-1.npz") as stored:
+        assert stored["images"].shape == (40, data.SIDE, data.SIDE) and stored["images"].dtype == np.uint8
+
+
+def test_wrong_arguments_are_refused(tmp_path):
+    assert_refused(run_command("minigan.reproduce", "chaudhary2024", "--out", tmp_path, "--only", "score"), "no images")
+    assert_refused(run_command("minigan.reproduce", "chaudhary2024", "--out", tmp_path, "--count", "2"), "--count 2")
