@@ -197,9 +197,10 @@ def _scaled(progress, units):
 def sentences(result):
     """What the dict of `evaluate` says, in plain words: a list of sentences."""
     samples, real = ({name: cell["value"] for name, cell in result["rows"][row].items()} for row in ("samples", "real"))
+    noun = "digits" if result["dataset"] == "mnist" else "images"
     return [
         f"Inception Score {samples['inception_score']:.2f} of at most {len(result['classes']['samples'])} "
-        f"(real images: {real['inception_score']:.2f}).",
+        f"(real {noun}: {real['inception_score']:.2f}).",
         _on_classes(result),
         f"Of 100 generated images {100 * samples['precision']:.0f} are like real ones to the judge (of real ones: "
         f"{100 * real['precision']:.0f}); of 100 real ones {100 * samples['recall']:.0f} are like generated ones (real ones: "
@@ -217,8 +218,10 @@ def _on_classes(result):
     rare = [str(number) for number in np.flatnonzero((shares > 0) & (shares < RARE * real))]
     found = f"the most frequent is {most} ({shares[most]:.0%})"
     if missing or rare:
-        lacks = [f"{what} {', '.join(which)}" for what, which in (("missing:", missing), ("rare:", rare)) if which]
-        return f"{nouns.capitalize()} {'; '.join(lacks)}; {found}."
+        lacks = [
+            f"{what} {nouns}: {', '.join(which)}" for what, which in (("missing", missing), ("rare", rare)) if which
+        ]
+        return f"{'; '.join(lacks).capitalize()}; {found}."
     return f"No {noun} is missing; {found}, the least {least} ({shares[least]:.0%})."
 
 

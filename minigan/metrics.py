@@ -41,10 +41,11 @@ class Gaussian:
 def frechet_distance(a, b):
     """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two `Gaussian`s: Heusel et al. 2017, equation 6.
 
-    The square of the 2-Wasserstein distance, and zero only for equal Gaussians. From N images it comes out too large, by
-    about a share 1/N: compare scores of the same number of images. The trace of the root is computed as the sum of the
-    roots of the eigenvalues of R C_b R, R the root of C_a: they are those of C_a C_b, but of a symmetric matrix, so that
-    no imaginary parts appear and would have to be dropped.
+    The square of the 2-Wasserstein distance, and zero only for equal Gaussians. Estimated from N images it is too large by
+    an amount that falls as 1 / N (Chong and Forsyth, "Effectively Unbiased FID and Inception Score", 2020): compare scores
+    of the same number of images. The trace of the root is computed as the sum of the roots of the eigenvalues of R C_b R,
+    R the root of C_a: they are those of C_a C_b, but of a symmetric matrix, so that no imaginary parts appear that would
+    have to be dropped.
     """
     eigenvalues = np.linalg.eigvalsh(a.root @ b.covariance @ a.root)
     cross = np.sqrt(np.clip(eigenvalues, 0, None)).sum()
@@ -160,7 +161,7 @@ class _Cover:
 def nearest_distances(points, others, skip=None, progress=None):
     """The Euclidean distance of each of points (N, D) to the nearest of others (M, D): (N,).
 
-    Near ones are sought in float32, among so many others; the distance of the one found is exact: 0 means a copy.
+    The nearest is sought in float32; its distance is then computed exactly: 0 means a copy.
 
     skip: (N,) the index in others of the point itself, which is not meant.
     """

@@ -68,7 +68,7 @@ def test_inception_score_is_that_of_scipys_entropy(seed, sharpness):
     logits = np.random.default_rng(seed).normal(size=(50, 10)) * sharpness
     p = np.exp(logits - logits.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
-    expected = np.exp(np.mean([stats.entropy(row, p.mean(0)) for row in p]))
+    expected = np.exp(stats.entropy(p, p.mean(0)[None], axis=1).mean())
     assert metrics.inception_score(p) == pytest.approx(expected, rel=1e-9)
 
 
