@@ -4,7 +4,7 @@ The columns after `seconds` are the signals of `signals.py`, empty but on the st
 of before there were signals end with `seconds`; they are read all the same.
 """
 
-import csv
+from pathlib import Path
 
 STEP_COLUMNS = ("step", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds")
 SIGNALS = (
@@ -32,45 +32,47 @@ def _text(value):
 
 def padded(line, step):
     """A line of metrics.csv with all columns. Raises ValueError if it is not the row of the step."""
-    values = line.split(",")
-    if len(values) == len(STEP_COLUMNS):
-        values += [""] * len(SIGNALS)
-    if len(values) != len(COLUMNS) or values[0] != str(step):
+    if _values(line)[0] != step or not line.startswith(f"{step},"):
         raise ValueError(f"not the row of step {step}")
-    for name, value in zip(COLUMNS, values):
-        _number(name, value)
-    return ",".join(values)
+    return line if line.count(",") == len(COLUMNS) - 1 else line + "," * len(SIGNALS)
 
 
-def read(path, most=None):
-    """The rows of a metrics.csv, at most `most`: dicts {column: number}; None where a cell is empty or not there.
+def read(path):
+    """The rows of a metrics.csv: dicts {column: number}, with None where a cell is empty or not there.
 
     The counts of `classes_fixed` and `classes_fresh` are tuples. A last row that a killed process did not finish is
     left out. Raises ValueError where the file is no metrics.csv, OSError where it cannot be read.
     """
+    text = Path(path).read_text(errors="replace")
+    header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
+    if tuple(header.split(",")[: len(STEP_COLUMNS)]) != STEP_COLUMNS:
+        raise ValueError(f"it does not begin with the columns {','.join(STEP_COLUMNS)}")
     found = []
-    with open(path, newline="", errors="replace") as file:
-        lines = csv.reader(line for line in file if line.endswith("\n"))
-        if tuple(next(lines, ())[: len(STEP_COLUMNS)]) != STEP_COLUMNS:
-            raise ValueError(f"{path} does not begin with the columns {','.join(STEP_COLUMNS)}")
-        for values in lines:
-            if len(found) == most:
-                break
-            if len(values) not in (len(STEP_COLUMNS), len(COLUMNS)):
-                raise ValueError(f"{path} is damaged: line {len(found) + 2} has {len(values)} cells")
-            row = dict.fromkeys(COLUMNS)
-            row.update((name, _number(name, value)) for name, value in zip(COLUMNS, values))
-            found.append(row)
+    for number, line in enumerate(lines, 2):
+        try:
+            found.append(dict(zip(COLUMNS, _values(line))))
+        except ValueError as error:
+            raise ValueError(f"line {number} is damaged ({error})") from None
     return found
 
 
-def _number(name, text):
-    """A cell's value. Raises ValueError for one that does not belong there."""
-    if not text and name in SIGNALS:
+def _values(line):
+    """A line's values, of all columns. Raises ValueError for a line that is no row."""
+    values = line.split(",")
+    if len(values) not in (len(STEP_COLUMNS), len(COLUMNS)):
+        raise ValueError(f"{len(values)} cells")
+    step, epoch, *losses = values[: len(STEP_COLUMNS)]
+    signals = values[len(STEP_COLUMNS) :]
+    seen = map(_signal, SIGNALS, signals) if any(signals) else [None] * len(SIGNALS)
+    return [int(step), int(epoch), *map(float, losses), *seen]
+
+
+def _signal(name, text):
+    if not text:
         return None
-    if name.startswith("classes"):
-        counts = tuple(int(count) for count in text.split(" "))
-        if len(counts) != 10 or min(counts) < 0:
-            raise ValueError(f"{name} should be ten counts, not {text!r}")
-        return counts
-    return int(text) if name in ("step", "epoch") else float(text)
+    if not name.startswith("classes"):
+        return float(text)
+    counts = tuple(map(int, text.split(" ")))
+    if len(counts) != 10 or min(counts) < 0:
+        raise ValueError(f"{name} should be ten counts, not {text!r}")
+    return counts

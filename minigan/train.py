@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from minigan import backend, checkpoint, cli, run_folder, signals, training
+from minigan.doctor import Doctor
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -115,7 +116,7 @@ def main(argv=None):
     say(f"{run.recipe.name} on the {backend.describe(device)}{how}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
-        stopped_by = training.train(run, folder, arguments.quiet)
+        stopped_by = training.train(run, folder, arguments.quiet, doctor := Doctor())
     except (MemoryError, OverflowError) as error:
         raise UserError(
             f"--batch-size {run.settings.batch_size} is too large here ({error}): take a smaller one"
@@ -127,6 +128,8 @@ def main(argv=None):
     for what, path in (("Samples", folder.samples), ("Animation", folder.animation), ("Losses", folder.curves)):
         if path.exists():
             say(f"{what}: {path}")
+    for finding in doctor.findings:
+        say(f"Doctor: {finding.sentence}")
     checkpoint_path = shlex.quote(str(folder.checkpoint))
     if stopped_by:
         say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {checkpoint_path}")

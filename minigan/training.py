@@ -15,8 +15,9 @@ from dataclasses import asdict
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, data, gan, random, recipes, signals
+from minigan import backend, data, gan, random, recipes, rows, signals
 from minigan.capture import Captured
+from minigan.doctor import Doctor
 from minigan.ema import MovingAverage
 from minigan.errors import UserError
 from minigan.gan import generate
@@ -248,11 +249,12 @@ class Run:
             raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
 
 
-def train(run, folder, quiet=False):
+def train(run, folder, quiet=False, doctor=None):
     """Runs to the last step. Returns the number of the signal that stopped it early, or None.
 
     On a signal the step is finished and the state saved first. Raises UserError when a loss is no
-    longer a number; the last checkpoint is kept.
+    longer a number; the last checkpoint is kept. doctor: a Doctor who is shown every row, those of
+    a resumed run's past included; what he finds is said at once.
     """
     bar = tqdm(
         total=run.last_step, initial=run.step, unit="step", disable=quiet or sys.stderr is None, dynamic_ncols=True,
@@ -263,15 +265,21 @@ def train(run, folder, quiet=False):
     saved = shown = started
     begun = None  # steps that a GPU is at, whose rows are not written yet
 
-    probe = signals.Probe(run)
+    probe, doctor = signals.Probe(run), doctor or Doctor()
+    for past in rows.read(folder.metrics) if run.step else ():
+        doctor.add(past)
 
-    def write(rows):
-        for row in rows:
+    def write(taken):
+        for row in taken:
             finite = math.isfinite(row[2]) and math.isfinite(row[3])
-            folder.write_row(row, probe() if finite and run.wants_probe(row[0]) else None)
+            seen = probe() if finite and run.wants_probe(row[0]) else {}
+            folder.write_row(row, seen)
+            finding = doctor.add(dict(zip(rows.STEP_COLUMNS, row)) | seen)
             if not finite:
-                raise UserError(f"a loss is no number after step {row[0]}: try lower learning rates, --lr-g and --lr-d")
-        return rows[-1]
+                raise UserError(finding.sentence)
+            if finding and not bar.disable:
+                bar.write(f"minigan: {finding.sentence}", file=LastingStderr())
+        return taken[-1]
 
     with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
         while run.step < run.last_step and not stop.received:

@@ -1,0 +1,268 @@
+"""python -m minigan.doctor: what is wrong with a run, in plain sentences, from the rows of its metrics.csv.
+
+Goodfellow, "NIPS 2016 Tutorial: Generative Adversarial Networks", sections 3.2 and 5.1, describes the two failures that
+matter most: a discriminator that wins leaves no gradient, a generator that collapses draws few kinds of images. Only
+what lasts is reported: over several probes and steps in a row, after the unrest of the first steps.
+"""
+
+import math
+from collections import namedtuple
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from minigan import cli, rows
+from minigan.errors import UserError
+
+PROBES = 3  # in a row that must agree
+STEPS = 200  # that they must span, as probes may be close to each other
+GRACE = 200  # steps at the beginning that do not count
+COLLAPSE_GRACE = 1000  # where few kinds of samples are in question: G begins with one, and takes its time to find many
+
+FEW_KINDS = 1.3  # nats of the classes' entropy: that of 3.7 digits drawn equally often; all ten have 2.3
+ALIKE = 0.35  # of the mean distance between real images
+SAME = 0.005  # of it: one and the same image
+SURE = 0.95  # D's mean output for real images, and what it lies below 1 for generated ones, where D wins
+UNDECIDED = 0.01  # between D's mean outputs for real and generated images, where D sees no difference
+NO_GRADIENT = 1e-6  # an L2 norm over all parameters; in a healthy run it is above 0.1
+NO_STEP = 2.0**-24  # of a float32's size: adding less than that does not change it
+
+# What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
+Look = namedtuple("Look", "step loss_g real fake signals")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong since a step. kind: not_a_number, or one of CONDITIONS."""
+
+    step: int
+    kind: str
+    sentence: str
+
+
+class Doctor:
+    """Takes the rows of a run one by one, as dicts {column: number or None}."""
+
+    def __init__(self):
+        self.probes = 0
+        self._sums, self._count = [0.0] * 3, 0  # of loss_g, d_real, d_fake, since the last probe
+        self._streaks = [[] for _ in CONDITIONS]  # the Looks in a row at which each held
+        self._found = {}  # {kind: Finding}
+        self._held = {}  # {kind: the step and the number of the last probe at which it held}
+
+    def add(self, row):
+        """Takes the next row in. Returns a new Finding, or None."""
+        if not (math.isfinite(row["loss_d"]) and math.isfinite(row["loss_g"])):
+            return self._report(row["step"], "not_a_number", _not_a_number_says(row))
+        self._sums = [total + row[name] for total, name in zip(self._sums, ("loss_g", "d_real", "d_fake"))]
+        self._count += 1
+        if row.get("gradient_g") is None:
+            return None
+        look = Look(row["step"], *(total / self._count for total in self._sums), row)
+        self._sums, self._count, self.probes = [0.0] * 3, 0, self.probes + 1
+        return self._examine(look)
+
+    def _examine(self, look):
+        for streak, (kind, holds, _, grace) in zip(self._streaks, CONDITIONS):
+            if look.step > grace and holds(look):
+                streak.append(look)
+                self._held[kind] = look.step, self.probes
+            else:
+                streak.clear()
+        for streak, (kind, _, sentence, _) in zip(self._streaks, CONDITIONS):
+            if streak:  # what is below may be a consequence of this, and waits
+                lasting = len(streak) >= PROBES and look.step - streak[0].step >= STEPS
+                return self._report(streak[0].step, kind, sentence(streak)) if lasting else None
+        return None
+
+    def _report(self, step, kind, sentence):
+        """A new Finding, or None: a kind is found once in a run."""
+        if kind in self._found:
+            return None
+        self._found[kind] = Finding(step, kind, sentence)
+        return self._found[kind]
+
+    @property
+    def findings(self):
+        """All Findings so far, in the order in which they appeared; of one that is over it is said when it ended."""
+        return [self._until_when(finding) for finding in self._found.values()]
+
+    def _until_when(self, finding):
+        step, probe = self._held.get(finding.kind, (0, self.probes))
+        if self.probes - probe < PROBES:
+            return finding
+        return replace(finding, sentence=f"{finding.sentence} (That lasted until step {step:,}.)")
+
+
+def diagnose(rows):
+    """The Findings in rows of metrics.csv, dicts {column: number or None}, in the order in which they appeared."""
+    doctor = Doctor()
+    for row in rows:
+        doctor.add(row)
+    return doctor.findings
+
+
+# The conditions, at one look, and their sentences, of the looks at which they held.
+
+
+def _g_is_dead(look):
+    s = look.signals
+    return _stands_still(s, "g") or (s["gradient_g"] <= NO_GRADIENT and s["diversity"] < SAME)
+
+
+def _stands_still(signals, player):
+    """Whether there is a gradient, but the optimizer's steps are too small to change the weights."""
+    return signals[f"update_{player}"] < NO_STEP and signals[f"gradient_{player}"] > NO_GRADIENT
+
+
+def _stands_still_says(signals, player, since):
+    name = player.upper()
+    return (
+        f"{name} does not learn, since step {since} or before: its gradient is {_short(signals[f'gradient_{player}'])}"
+        f", but a step changes its weights by {_short(signals[f'update_{player}'])} of their size, less than their last "
+        f"digit: start again with a higher --lr-{player}."
+    )
+
+
+def _g_is_dead_says(streak):
+    since, last = f"{streak[0].step:,}", streak[-1].signals
+    if _stands_still(last, "g"):
+        so = " So D separates its images from real ones perfectly." if _d_wins(streak[-1]) else ""
+        return _stands_still_says(last, "g", since) + so
+    return (
+        f"G is dead since step {since}: all its images are the same, and its gradient is {_short(last['gradient_g'])}, "
+        "so it cannot recover: start again with a lower --lr-g, or another --seed."
+    )
+
+
+def _d_is_dead(look):
+    s = look.signals
+    return _stands_still(s, "d") or (abs(look.real - look.fake) < UNDECIDED and s["d_accuracy"] <= 0.6)
+
+
+def _d_is_dead_says(streak):
+    since, last = f"{streak[0].step:,}", streak[-1]
+    s = last.signals
+    if _stands_still(s, "d"):
+        return _stands_still_says(s, "d", since)
+    change = "a lower --lr-d" if s["gradient_d"] <= NO_GRADIENT else "a higher --lr-d, a lower --lr-g or --d-steps 2"
+    return (
+        f"D gives real and generated images the same answer since step {since} (on average {last.real:.3f} and "
+        f"{last.fake:.3f}; its gradient is {_short(s['gradient_d'])}), so G has nothing to learn from: start again "
+        f"with {change}."
+    )
+
+
+def _d_wins(look):
+    s = look.signals
+    return look.real > SURE and look.fake < 1 - SURE and s["d_accuracy"] > SURE and s["d_saturation"] > 0.5
+
+
+def _d_wins_says(streak):
+    since, last = f"{streak[0].step:,}", streak[-1]
+    gradient = last.signals["gradient_g"]
+    so = "nothing to learn from" if gradient < 1e-3 else "but G does not catch up"
+    also = ", or with --loss nonsaturating" if last.loss_g < 0 else ""  # only the minimax loss is negative
+    return (
+        f"D separates real from generated images perfectly since step {since} (on average it gives them "
+        f"{last.real:.3f} and {last.fake:.3f}), and G's gradient is {_short(gradient)}, {so}: start again with a lower "
+        f"--lr-d or a higher --lr-g{also}."
+    )
+
+
+def _ignores_noise(look):
+    return look.signals["diversity"] < SAME
+
+
+def _collapsed(look):
+    entropy = look.signals.get("entropy_fresh")
+    return look.signals["diversity"] < ALIKE or (entropy is not None and entropy < FEW_KINDS)
+
+
+def _collapsed_says(streak):
+    since, last = f"{streak[0].step:,}", streak[-1].signals
+    what = f"they differ by {last['diversity']:.0%} of what real images do"
+    counts = last.get("classes_fresh")
+    if counts is not None:
+        most = sorted(range(10), key=lambda digit: -counts[digit])[:3]
+        shares = ", ".join(f"{counts[digit] / sum(counts):.0%} {digit}" for digit in most if counts[digit])
+        what += f", and the judge takes them for: {shares} (entropy {last['entropy_fresh']:.2f} of at most 2.30)"
+    kinds = "all the same" if last["diversity"] < SAME else "of few kinds"
+    return (
+        f"G has collapsed: since step {since} its samples are {kinds}, whatever the noise: {what}. Start again with a "
+        "lower --lr-g or a higher --lr-d, --d-steps 2, a larger --batch-size or another --seed."
+    )
+
+
+def _not_a_number_says(row):
+    losses = {"D": row["loss_d"], "G": row["loss_g"]}
+    names = " and of ".join(name for name, loss in losses.items() if not math.isfinite(loss))
+    return (
+        f"The loss of {names} is no number after step {row['step']:,}: "
+        "start again with lower learning rates, --lr-g and --lr-d."
+    )
+
+
+# (kind, condition, sentence, steps at the beginning that do not count). A condition may be the cause of those below it,
+# so that they are reported only where it does not hold.
+CONDITIONS = (
+    ("g_dead", _g_is_dead, _g_is_dead_says, GRACE),
+    ("collapse", _ignores_noise, _collapsed_says, GRACE),
+    ("d_dead", _d_is_dead, _d_is_dead_says, GRACE),
+    ("d_wins", _d_wins, _d_wins_says, GRACE),
+    ("collapse", _collapsed, _collapsed_says, COLLAPSE_GRACE),
+)
+
+
+def _short(number):
+    """Two digits: 69, 0.013, 1e-7."""
+    return f"{number:.2g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+# The command.
+
+
+def parser():
+    """The command's arguments."""
+    p = cli.Parser(
+        prog="python -m minigan.doctor",
+        description="Say in plain sentences what went wrong in a run, if anything: a collapse, a discriminator that wins, "
+        "a player that does not learn, a loss that is no number. Only what lasts is reported.",
+    )
+    p.add_argument("run", metavar="RUN_FOLDER", type=cli.path, help="the folder that minigan.train wrote")
+    return p
+
+
+def main(argv=None):
+    """The command. Returns its exit code."""
+    path = Path(parser().parse_args(argv).run)
+    path = path if path.is_dir() else path.parent
+    try:
+        found = rows.read(path / "metrics.csv")
+    except FileNotFoundError:
+        raise UserError(f"{path} has no metrics.csv: name the folder that minigan.train wrote") from None
+    except ValueError as error:
+        raise UserError(f"{path / 'metrics.csv'} cannot be read: {error}") from None
+    doctor = Doctor()
+    for row in found:
+        doctor.add(row)
+    for finding in doctor.findings:
+        print(finding.sentence)
+    if not doctor.findings:
+        last = found[-1]["step"] if found else 0
+        print(f"Nothing to report: {_looked_at(last, doctor.probes)}")
+    return 0
+
+
+def _looked_at(steps, probes):
+    """What a doctor with no findings has seen, in words."""
+    losses = f"the losses of {steps:,} steps are numbers"
+    if probes < PROBES:
+        return f"{losses}; {probes} probes are too few for more (see --probe-every of minigan.train)."
+    return (
+        f"{losses}, and at none of {probes:,} probes, in the long run, did D win, did D or G stand still, or did G "
+        "draw few kinds of images."
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
