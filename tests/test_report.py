@@ -330,7 +330,7 @@ def test_pictures_of_others_are_refused(run):
     ):
         image.save(run / "samples" / name)
     Image.new("L", (8, 8)).save(run / "samples" / "step_000004.png", "BMP")
-    assert [img["width"] for img in read(run).all("img")][0] == "33"
+    assert [img["width"] for img in read(run).all("img")][0] == "33" and frames_of(run) == []  # one alone: no slider
 
 
 def fill(folder, word):
