@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigan import data, plots, recipes, report, train
+from minigan import data, doctor, plots, recipes, report, train
 from minigan.report import charts, facts, pictures, words
 from minigan.settings import default_settings
 
@@ -370,7 +370,6 @@ def probed(folder, dataset, cells, every=100):
 
 
 def test_the_doctors_sentences_are_shown(tmp_path, small_dataset):
-    pytest.importorskip("minigan.doctor")
     page = read(probed(tmp_path / "healthy", small_dataset, HEALTHY))
     assert "Healthy. The doctor has nothing to report." in page.text and "at none of 30 probes" in page.text
     collapsed = read(probed(tmp_path / "collapsed", small_dataset, HEALTHY.replace(",0.9,", ",0.1,")))
@@ -383,7 +382,6 @@ def test_the_doctors_sentences_are_shown(tmp_path, small_dataset):
 
 
 def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
-    pytest.importorskip("minigan.doctor")
     assert "No diagnosis yet: 0 probes of" in read(run).text
     with open(run / "metrics.csv", "a") as file:
         file.write("13,1,nan,2,0.5,0.5,9\n")
@@ -392,7 +390,6 @@ def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
 
 def test_a_hostile_finding_and_folder_name_are_escaped(tmp_path, small_dataset, monkeypatch):
     run = make(tmp_path / "<b>&'x", small_dataset)
-    doctor = pytest.importorskip("minigan.doctor")
     finding = doctor.Finding(7, "d_wins", f"D wins: {HOSTILE}")
     monkeypatch.setattr(doctor, "diagnose", lambda rows: [finding, finding])
     page = read(run)

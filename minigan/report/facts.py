@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan import recipes, settings
+from minigan import doctor, recipes, settings
 from minigan.errors import UserError
 from minigan.report import words
 from minigan.rows import STEP_COLUMNS
@@ -131,10 +131,6 @@ def compared(run):
 def diagnosis(run):
     """The doctor's findings [(step, sentence)]; None where there are no steps, or too few probes to call them well."""
     if not run.metrics:
-        return None
-    try:
-        from minigan import doctor
-    except ImportError:
         return None
     try:
         found = doctor.diagnose(_rows(run.metrics))
