@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minigan import backend, cli, data, evaluation, judge, reproduction
+from minigan import backend, cli, data, evaluation, judge, reproduction, reproduction_figures
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -62,6 +62,8 @@ def main(argv=None):
     with _bar(files, "scoring", "set") as bar:
         found = reproduction.scored(folder, evaluation.Reference("mnist", judge.load(), device), bar.update)
     print(reproduction.table(found))
+    for path in reproduction_figures.write(folder):
+        print(f"Figure: {path}")
     return 0
 
 

@@ -6,8 +6,9 @@ import statistics
 import numpy as np
 import pytest
 from conftest import assert_refused, run_command
+from PIL import Image
 
-from minigan import data, evaluation, reproduce, reproduction
+from minigan import data, evaluation, plots, reproduce, reproduction, reproduction_figures
 
 torch = pytest.importorskip("torch")
 stats = pytest.importorskip("scipy.stats")
@@ -74,11 +75,20 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     assert {path.name for path in out.glob("*.npz")} == names
     kept = json.loads((out / "scores.json").read_text())
     assert len(kept) == 4
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("inception score"))
+    printed = capsys.readouterr().out.splitlines()
+    line = next(line for line in printed if line.startswith("inception score"))
     mean = statistics.fmean(scores["inception_score"] for key, scores in kept.items() if key.startswith("minigan"))
     assert f"minigan {mean:.4g}" in line and "pytorch" in line and "difference" in line
     with np.load(out / "pytorch-1.npz") as stored:
         assert stored["images"].shape == (40, data.SIDE, data.SIDE) and stored["images"].dtype == np.uint8
+    for name in ("losses.png", "images.png"):
+        assert f"Figure: {out / name}" in printed and Image.open(out / name).width > 500
+
+
+def test_images_are_cut_out_of_a_grid_as_they_were_put_in(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, data.SIDE, data.SIDE), np.uint8)
+    plots.save_grid(tmp_path / "grid.png", images)
+    np.testing.assert_array_equal(reproduction_figures.images_of(tmp_path / "grid.png")[:7], images)
 
 
 def test_wrong_arguments_are_refused(tmp_path):
