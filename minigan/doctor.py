@@ -13,21 +13,27 @@ from pathlib import Path
 from minigan import cli, rows
 from minigan.errors import UserError
 
-PROBES = 3  # in a row that must agree
-STEPS = 200  # that they must span, as probes may be close to each other
+PROBES = 3  # in a row that must agree, and span the steps that a Condition must last
+SHORT = 500  # steps of a run of which nothing is said but that its losses are numbers
 GRACE = 200  # steps at the beginning that do not count
 COLLAPSE_GRACE = 1000  # where few kinds of samples are in question: G begins with one, and takes its time to find many
 
 FEW_KINDS = 1.3  # nats of the classes' entropy: that of 3.7 digits drawn equally often; all ten have 2.3
-ALIKE = 0.35  # of the mean distance between real images
+ONE_OR_TWO_KINDS = 0.75
+ALIKE = 0.25  # of the mean distance between real images
 SAME = 0.005  # of it: one and the same image
-SURE = 0.95  # D's mean output for real images, and what it lies below 1 for generated ones, where D wins
+SURE = 0.9  # D's mean output for real images, and what it lies below 1 for generated ones, where D wins
 UNDECIDED = 0.01  # between D's mean outputs for real and generated images, where D sees no difference
+FOOLED = 0.1  # by which its mean output for generated images exceeds that for real ones, where G wins
 NO_GRADIENT = 1e-6  # an L2 norm over all parameters; in a healthy run it is above 0.1
 NO_STEP = 2.0**-24  # of a float32's size: adding less than that does not change it
 
 # What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
 Look = namedtuple("Look", "step loss_g real fake signals")
+
+# kind: of a Finding. holds: Look to bool. says: the Looks at which it held to a sentence. grace: steps at the beginning
+# that do not count. lasting: steps that it must have held for.
+Condition = namedtuple("Condition", "kind holds says grace lasting")
 
 
 @dataclass(frozen=True)
@@ -62,16 +68,18 @@ class Doctor:
         return self._examine(look)
 
     def _examine(self, look):
-        for streak, (kind, holds, _, grace) in zip(self._streaks, CONDITIONS):
-            if look.step > grace and holds(look):
+        for streak, condition in zip(self._streaks, CONDITIONS):
+            if look.step > condition.grace and condition.holds(look):
                 streak.append(look)
-                self._held[kind] = look.step, self.probes
+                self._held[condition.kind] = look.step, self.probes
             else:
                 streak.clear()
-        for streak, (kind, _, sentence, _) in zip(self._streaks, CONDITIONS):
-            if streak:  # what is below may be a consequence of this, and waits
-                lasting = len(streak) >= PROBES and look.step - streak[0].step >= STEPS
-                return self._report(streak[0].step, kind, sentence(streak)) if lasting else None
+        waits = None  # a kind that may be the cause of the others
+        for streak, condition in zip(self._streaks, CONDITIONS):
+            if streak and waits in (None, condition.kind):
+                waits = condition.kind
+                if len(streak) >= PROBES and look.step - streak[0].step >= condition.lasting:
+                    return self._report(streak[0].step, condition.kind, condition.says(streak))
         return None
 
     def _report(self, step, kind, sentence):
@@ -118,8 +126,8 @@ def _stands_still_says(signals, player, since):
     name = player.upper()
     return (
         f"{name} does not learn, since step {since} or before: its gradient is {_short(signals[f'gradient_{player}'])}"
-        f", but a step changes its weights by {_short(signals[f'update_{player}'])} of their size, less than their last "
-        f"digit: start again with a higher --lr-{player}."
+        f", but a step changes its weights by {_short(signals[f'update_{player}'])} of their size, less than their "
+        f"last digit: start again with a higher --lr-{player}."
     )
 
 
@@ -134,21 +142,39 @@ def _g_is_dead_says(streak):
     )
 
 
+def _d_stands_still(look):
+    return _stands_still(look.signals, "d")
+
+
+def _d_stands_still_says(streak):
+    return _stands_still_says(streak[-1].signals, "d", f"{streak[0].step:,}")
+
+
 def _d_is_dead(look):
     s = look.signals
-    return _stands_still(s, "d") or (abs(look.real - look.fake) < UNDECIDED and s["d_accuracy"] <= 0.6)
+    return abs(look.real - look.fake) < UNDECIDED and s["d_accuracy"] <= 0.6
 
 
 def _d_is_dead_says(streak):
     since, last = f"{streak[0].step:,}", streak[-1]
     s = last.signals
-    if _stands_still(s, "d"):
-        return _stands_still_says(s, "d", since)
     change = "a lower --lr-d" if s["gradient_d"] <= NO_GRADIENT else "a higher --lr-d, a lower --lr-g or --d-steps 2"
     return (
         f"D gives real and generated images the same answer since step {since} (on average {last.real:.3f} and "
         f"{last.fake:.3f}; its gradient is {_short(s['gradient_d'])}), so G has nothing to learn from: start again "
         f"with {change}."
+    )
+
+
+def _g_wins(look):
+    return look.fake > look.real + FOOLED
+
+
+def _g_wins_says(streak):
+    since, last = f"{streak[0].step:,}", streak[-1]
+    return (
+        f"G fools D since step {since}: D gives its images {last.fake:.3f} on average and real ones {last.real:.3f}, "
+        "so that G need not get better: start again with a higher --lr-d, a lower --lr-g or --d-steps 2."
     )
 
 
@@ -174,8 +200,16 @@ def _ignores_noise(look):
 
 
 def _collapsed(look):
+    return look.signals["diversity"] < ALIKE or _classes_entropy(look) < ONE_OR_TWO_KINDS
+
+
+def _draws_few_kinds(look):
+    return _classes_entropy(look) < FEW_KINDS
+
+
+def _classes_entropy(look):
     entropy = look.signals.get("entropy_fresh")
-    return look.signals["diversity"] < ALIKE or (entropy is not None and entropy < FEW_KINDS)
+    return math.inf if entropy is None else entropy
 
 
 def _collapsed_says(streak):
@@ -202,14 +236,16 @@ def _not_a_number_says(row):
     )
 
 
-# (kind, condition, sentence, steps at the beginning that do not count). A condition may be the cause of those below it,
-# so that they are reported only where it does not hold.
+# One may be the cause of those of another kind below it, so that they are reported only where it does not hold.
 CONDITIONS = (
-    ("g_dead", _g_is_dead, _g_is_dead_says, GRACE),
-    ("collapse", _ignores_noise, _collapsed_says, GRACE),
-    ("d_dead", _d_is_dead, _d_is_dead_says, GRACE),
-    ("d_wins", _d_wins, _d_wins_says, GRACE),
-    ("collapse", _collapsed, _collapsed_says, COLLAPSE_GRACE),
+    Condition("g_dead", _g_is_dead, _g_is_dead_says, GRACE, lasting=200),
+    Condition("collapse", _ignores_noise, _collapsed_says, GRACE, lasting=200),
+    Condition("d_dead", _d_stands_still, _d_stands_still_says, GRACE, lasting=200),
+    Condition("d_dead", _d_is_dead, _d_is_dead_says, GRACE, lasting=1000),
+    Condition("g_wins", _g_wins, _g_wins_says, GRACE, lasting=500),
+    Condition("d_wins", _d_wins, _d_wins_says, GRACE, lasting=200),
+    Condition("collapse", _collapsed, _collapsed_says, COLLAPSE_GRACE, lasting=500),
+    Condition("collapse", _draws_few_kinds, _collapsed_says, COLLAPSE_GRACE, lasting=3000),
 )
 
 
@@ -225,8 +261,8 @@ def parser():
     """The command's arguments."""
     p = cli.Parser(
         prog="python -m minigan.doctor",
-        description="Say in plain sentences what went wrong in a run, if anything: a collapse, a discriminator that wins, "
-        "a player that does not learn, a loss that is no number. Only what lasts is reported.",
+        description="Say in plain sentences what went wrong in a run, if anything: a collapse, a player that wins, a "
+        "player that does not learn, a loss that is no number. Only what lasts is reported.",
     )
     p.add_argument("run", metavar="RUN_FOLDER", type=cli.path, help="the folder that minigan.train wrote")
     return p
@@ -256,11 +292,11 @@ def main(argv=None):
 def _looked_at(steps, probes):
     """What a doctor with no findings has seen, in words."""
     losses = f"the losses of {steps:,} steps are numbers"
-    if probes < PROBES:
-        return f"{losses}; {probes} probes are too few for more (see --probe-every of minigan.train)."
+    if probes < PROBES or steps < SHORT:
+        return f"{losses}; {steps:,} steps with {probes} probes are too few for more (see minigan.train --probe-every)."
     return (
-        f"{losses}, and at none of {probes:,} probes, in the long run, did D win, did D or G stand still, or did G "
-        "draw few kinds of images."
+        f"{losses}, and at none of {probes:,} probes, in the long run, did one player win or stand still, or did "
+        "G draw few kinds of images."
     )
 
 

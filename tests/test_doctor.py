@@ -26,6 +26,7 @@ FAILURES = {
     ),
     "d_wins, at the minimax game": (dict(D_WINS, loss_g=-1e-6, gradient_g=1e-9), ["--loss nonsaturating"]),
     "d_dead": (dict(d_real=0.5, d_fake=0.5, d_accuracy=0.5), ["the same answer", "0.500", "higher --lr-d"]),
+    "g_wins": (dict(d_real=0.7, d_fake=0.999, d_accuracy=0.5), ["G fools D", "0.999", "higher --lr-d"]),
     "d_dead, saturated": (
         dict(d_real=1.0, d_fake=1.0, d_accuracy=0.5, d_saturation=1.0, gradient_d=0.0, gradient_g=0.0, diversity=0.1),
         ["the same answer", "lower --lr-d"],
@@ -34,6 +35,7 @@ FAILURES = {
     "g_dead": (G_DEAD, ["G is dead", "gradient is 0", "--seed"]),
     "g_dead, unmoved": (dict(D_WINS, update_g=1e-11), ["G does not learn", "1e-11", "higher --lr-g", "So D separates"]),
     "collapse": (FEW, ["collapsed", "94% 1, 6% 8", "lower --lr-g"]),
+    "collapse, to three kinds": (dict(FEW, entropy_fresh=1.1), ["of few kinds", "entropy 1.10"]),
     "collapse, of no digits": (
         dict(diversity=0.1, entropy_fresh=None, classes_fresh=None), ["collapsed", "differ by 10%"],
     ),
@@ -56,7 +58,7 @@ def probed(*parts, every=100):
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_with_its_step_its_number_and_the_fix(name):
     unhealthy, words = FAILURES[name]
-    (finding,) = doctor.diagnose(probed((30, {}), (5, unhealthy)))
+    (finding,) = doctor.diagnose(probed((30, {}), (35, unhealthy)))
     assert (finding.kind, finding.step) == (name.partition(",")[0], 3100)
     assert all(word in finding.sentence for word in words), finding.sentence
     assert "\n" not in finding.sentence and finding.sentence.endswith(".")
@@ -73,8 +75,14 @@ def test_what_does_not_last_or_comes_at_the_beginning_raises_nothing(name):
 
 
 def test_a_collapse_is_not_looked_for_in_the_first_thousand_steps():
-    assert not doctor.diagnose(probed((12, FEW), (30, {})))
-    assert doctor.diagnose(probed((13, FEW), (30, {})))[0].step == 1100
+    assert not doctor.diagnose(probed((15, FEW), (30, {})))
+    assert doctor.diagnose(probed((16, FEW), (30, {})))[0].step == 1100
+
+
+def test_few_kinds_must_last_longer_than_one_or_two():
+    three = dict(FEW, entropy_fresh=1.1)
+    assert not doctor.diagnose(probed((20, {}), (30, three), (1, {}), (30, three)))
+    assert doctor.diagnose(probed((20, {}), (31, three)))
 
 
 def test_a_failure_that_is_over_is_said_to_be():
@@ -166,8 +174,7 @@ def a_d_that_wins(monkeypatch, small_recipes):
     seen = {name: value for name, value in {**HEALTHY, **D_WINS}.items() if name in rows.SIGNALS}
     monkeypatch.setattr(signals.Probe, "__call__", lambda self: seen)
     monkeypatch.setattr(doctor, "SURE", -1.0)  # whatever D's outputs are in these few steps
-    monkeypatch.setattr(doctor, "STEPS", 2)
-    monkeypatch.setattr(doctor, "CONDITIONS", [(*c[:3], 0) for c in doctor.CONDITIONS])
+    monkeypatch.setattr(doctor, "CONDITIONS", [c._replace(grace=0, lasting=2) for c in doctor.CONDITIONS])
 
 
 def test_a_finding_is_said_once_when_it_appears_and_listed_at_the_end(tmp_path, small_dataset, a_d_that_wins, capsys):
