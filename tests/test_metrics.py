@@ -203,8 +203,8 @@ def test_the_interval_of_a_mean_covers_it_in_95_of_100_cases():
 
 def test_the_interval_of_a_biased_score_covers_its_mean_over_fresh_draws():
     rng = np.random.default_rng(0)
-    training = metrics.Gaussian(features(0, 5000))
-    draw = lambda: features(rng.integers(2**32), 60, mean=0.5)  # noqa: E731
+    training = metrics.Gaussian(features(0, 5000, 15))
+    draw = lambda: features(rng.integers(2**32), 60, 15, mean=0.5)  # noqa: E731
     mean = np.mean([metrics.frechet_distance(training, metrics.Gaussian(draw())) for _ in range(400)])
     covered = 0
     for _ in range(60):
@@ -212,6 +212,7 @@ def test_the_interval_of_a_biased_score_covers_its_mean_over_fresh_draws():
         score = lambda rows: metrics.frechet_distance(training, metrics.Gaussian(fake[rows]))  # noqa: B023, E731
         estimate = metrics.bootstrap(score, 60, rng, draws=100)
         covered += estimate.low <= mean <= estimate.high
+        assert estimate.low < estimate.value < estimate.high
     assert 0.85 <= covered / 60 <= 1
 
 
