@@ -12,6 +12,7 @@ import numpy as np
 from minigan import backend, data, gan, random
 from minigan.errors import UserError
 from minigan.functions import batches_in_one
+from minigan.judge import load as load_judge
 from minigan.nn import Dropout
 from minigan.tensor import Tensor, concatenate, no_grad
 
@@ -147,8 +148,6 @@ def _own_judge(run):
     if run.settings.dataset != "mnist":
         return None
     try:
-        from minigan import judge
-
-        return judge.load().to(run.device)
-    except (ImportError, UserError):
+        return load_judge().to(run.device)
+    except UserError:  # training needs no judge
         return None

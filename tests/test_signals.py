@@ -231,3 +231,16 @@ def test_the_folder_writes_the_header_it_reads(tmp_path, small_dataset):
     folder.create(make_run("chaudhary2024", small_dataset))
     folder.close()
     assert rows.read(folder.metrics) == []
+
+
+def test_mnists_digits_are_counted_by_the_judge_that_ships_with_minigan(monkeypatch):
+    run = training.Run(training.default_settings(recipes.RECIPES["chaudhary2024"], batch_size=4))
+    run.advance()
+    seen = signals.Probe(run)()
+    assert sum(seen["classes_fixed"]) == run.recipe.samples and sum(seen["classes_fresh"]) == signals.FRESH
+    real = data.load_images("mnist", ("t10k",))[:200]
+    labels = data.load_labels("mnist", ("t10k",))[:200]
+    monkeypatch.setattr(gan, "generate", lambda network, latents, device: real[: len(latents)])
+    seen = signals.Probe(run)()
+    assert seen["classes_fixed"] == tuple(np.bincount(labels[: run.recipe.samples], minlength=10).tolist())
+    assert 0.9 < seen["diversity"] < 1.1 and seen["entropy_fixed"] > 2
