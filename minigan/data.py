@@ -123,7 +123,7 @@ def parse_idx(content, name="the file"):
 
 
 class Batches:
-    """The images of a data set in batches, in a new random order each epoch.
+    """The images of a data set in batches, in a new random order each epoch, or always in their own.
 
     An epoch's order is a function of the seed and the epoch's number alone, so a resumed run needs
     no more state than its step. The last batch of an epoch is short where the batch size does not
@@ -131,12 +131,12 @@ class Batches:
     has no variance to normalise by).
     """
 
-    def __init__(self, images, batch_size, seed, device="cpu"):
+    def __init__(self, images, batch_size, seed, device="cpu", shuffle=True):
         if not SMALLEST_BATCH <= batch_size <= len(images):
             raise UserError(
                 f"--batch-size {batch_size}: must be from {SMALLEST_BATCH} to the number of images, {len(images)}"
             )
-        self.batch_size, self.device = batch_size, device
+        self.batch_size, self.device, self.shuffle = batch_size, device, shuffle
         whole, rest = divmod(len(images), batch_size)
         self.per_epoch = whole + (rest >= SMALLEST_BATCH)
         self._random = random.Generator(seed, random.ORDER)
@@ -158,7 +158,9 @@ class Batches:
         epoch, position = divmod(step, self.per_epoch)
         if self._epoch != epoch:
             self._random.draw = self._epoch = epoch
-            self._order[...] = backend.to_device(self._random.permutation(len(self._images)), self.device)
+            count = len(self._images)
+            order = self._random.permutation(count) if self.shuffle else np.arange(count)
+            self._order[...] = backend.to_device(order, self.device)
         self._position[...] = position * self.batch_size
         self._next = step
 

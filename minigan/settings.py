@@ -24,6 +24,8 @@ class Settings:
     loss: str
     seed: int
     dataset: str
+    shuffle: bool  # whether each epoch takes the images in a new order
+    normalise: bool  # whether D sees real pixels from -1 to 1, as G makes them, or from 0 to 1
     checkpoint_every: int  # epochs
     checkpoint_steps: int | None
     sample_every: int | None  # steps; None: as the recipe says
@@ -40,6 +42,7 @@ def default_settings(recipe, /, **chosen):
     own = dict(
         recipe=recipe.name, epochs=recipe.epochs, steps=None, batch_size=recipe.batch_size, lr_g=recipe.lr_g,
         lr_d=recipe.lr_d, d_steps=1, d_steps_epochs=None, loss="nonsaturating", seed=0, dataset="mnist",
+        shuffle=True, normalise=True,
         checkpoint_every=recipe.checkpoint_every, checkpoint_steps=None, sample_every=None,
         ema=None, probe_every=None,
     )  # fmt: skip
@@ -69,6 +72,8 @@ def impossible_settings(settings):
 
 def _is_possible(name, value):
     """Whether a setting of the right type has a value in its range."""
+    if isinstance(value, bool):
+        return name in ("shuffle", "normalise")
     if name == "seed":
         return 0 <= value < 2**64
     if name == "ema" and value is not None:
@@ -80,5 +85,5 @@ def _is_possible(name, value):
     if isinstance(value, float):
         return 0 < value < math.inf
     if name == "probe_every" and value == 0:
-        return not isinstance(value, bool)
-    return value is None or (not isinstance(value, bool) and 0 < value < 2**31)
+        return True
+    return value is None or 0 < value < 2**31

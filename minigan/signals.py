@@ -53,7 +53,8 @@ class Probe:
         real = data.to_signed(self._real_images(count, draw=run.step))[:, None]  # (N, 1, 28, 28)
         players = run.players
         with _left_as_it_was(players, self.dropout), np.errstate(over="ignore", invalid="ignore"):
-            signals = self._game(*(Tensor(backend.to_device(a, run.device)) for a in (real, latents[:count])))
+            shown, drawn = (Tensor(backend.to_device(a, run.device)) for a in (real, latents[:count]))
+            signals = self._game(run.as_seen(shown), drawn)
             players.generator.train(run.recipe.sample_in_train_mode)
             fixed, fresh = (
                 gan.generate(players.generator, z, run.device) for z in (run.fixed_latents, latents[:FRESH])

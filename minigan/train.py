@@ -1,5 +1,6 @@
 """python -m minigan.train: trains a recipe, and leaves a folder with pictures and a checkpoint."""
 
+import argparse
 import contextlib
 import shlex
 import sys
@@ -60,6 +61,10 @@ def parser():
         metavar="mnist|DIR",
         help="or a folder of IDX files in MNIST's naming, plain or .gz (default: mnist)",
     )
+    p.add_argument("--shuffle", action=argparse.BooleanOptionalAction, default=None,
+                   help="take the images in a new order each epoch, or always in their own (default: shuffle)")  # fmt: skip
+    p.add_argument("--normalise", action=argparse.BooleanOptionalAction, default=None,
+                   help="show D real pixels from -1 to 1, as G makes them, or from 0 to 1 (default: normalise)")  # fmt: skip
     p.add_argument(
         "--out", type=cli.path, metavar="runs/NAME", help="the folder to write (default: runs/ and the recipe's name)"
     )
@@ -152,6 +157,14 @@ def _chosen(arguments):
     return {f.name: given[f.name] for f in fields(training.Settings) if given[f.name] is not None}
 
 
+def _option(name, value):
+    """A setting as it is written on the command line."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"
+
+
 def _start(arguments, device):
     recipe = RECIPES[arguments.recipe or "chaudhary2024"]
     settings = training.default_settings(recipe, **_chosen(arguments))
@@ -189,10 +202,8 @@ def _resume(arguments, device):
         if name in training.FREE_SETTINGS:
             setattr(settings, name, value)
         elif value != getattr(settings, name):
-            option = "--" + name.replace("_", "-")
-            raise UserError(
-                f"{path} was trained with {option} {getattr(settings, name)}, and goes on with it: leave out {option}"
-            )
+            before, now = (_option(name, v) for v in (getattr(settings, name), value))
+            raise UserError(f"{path} was trained with {before}, and goes on with it: leave out {now.split()[0]}")
     if arguments.epochs and not arguments.steps:
         settings.steps = None
     run = training.Run(settings, device, arguments.graph)

@@ -46,7 +46,7 @@ class Run:
         self.step, self.seconds = 0, 0.0
         self.images = data.load_images(settings.dataset, recipe.splits)
         self.dataset_hash = hashlib.sha256(self.images).hexdigest()
-        self.batches = data.Batches(self.images, settings.batch_size, settings.seed, device)
+        self.batches = data.Batches(self.images, settings.batch_size, settings.seed, device, settings.shuffle)
         self.noise = random.Generator(settings.seed, random.NOISE)
         self.dropout = random.Generator(settings.seed, random.DROPOUT)
         generator, discriminator = recipes.build(recipe, settings.seed, self.dropout)
@@ -133,7 +133,7 @@ class Run:
 
         Logs the loss of D, the loss of G, and the mean probabilities that D gave real and generated images.
         """
-        real = Tensor(self.batches.take(batch_size))
+        real = self.as_seen(Tensor(self.batches.take(batch_size)))
         shape = (batch_size, *self.recipe.latent_shape)
         latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
         play = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
@@ -145,6 +145,10 @@ class Run:
             values = [t.data for t in (outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores))]
         backend.kernels(self._log).write_row(values, self._log, self._log_row)
         return ()
+
+    def as_seen(self, real):
+        """Real images (N, 1, 28, 28) with pixels from -1 to 1 as D is shown them: the same, unless told otherwise."""
+        return real if self.settings.normalise else real * 0.5 + 0.5
 
     def samples(self):
         """Images of the fixed latents: uint8 (samples, 28, 28), drawn in the mode the recipe says.

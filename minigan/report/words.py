@@ -19,6 +19,8 @@ SETTINGS = {
     "ema": ("moving average of G's weights", True),
     "seed": ("seed", False),
     "dataset": ("data set", False),
+    "shuffle": ("new order each epoch", True),
+    "normalise": ("real pixels from -1 to 1", True),
     "checkpoint_every": ("epochs between checkpoints", False),
     "checkpoint_steps": ("steps between checkpoints", False),
     "sample_every": ("steps between samples", False),
@@ -97,7 +99,9 @@ def clipped(value):
 
 def setting(value):
     """A setting's value as a person writes it."""
-    if value is None or value is False:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
         return "none"
     if isinstance(value, float):
         return f"{value:g}"

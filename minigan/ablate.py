@@ -1,0 +1,54 @@
+"""python -m minigan.ablate: short trainings of jeganathan2025 with one thing changed, side by side."""
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minigan import ablation, backend, cli, evaluation, judge
+from minigan.errors import UserError
+
+
+def parser():
+    """The command's arguments."""
+    p = cli.Parser(
+        prog="python -m minigan.ablate",
+        description="Try the causes that the paper of jeganathan2025 names, each by a short training without it: "
+        + "; ".join(f"{name}: {claim}" for name, (_, claim) in ablation.VARIANTS.items())
+        + ". What is there already is not trained again.",
+    )
+    p.add_argument("--out", type=cli.path, required=True, metavar="DIR", help="where the trainings are kept")
+    p.add_argument("--steps", type=cli.positive_int, default=1400, metavar="N", help="of each (default: %(default)s)")
+    p.add_argument("--seeds", type=cli.positive_int, default=2, metavar="N", help="0 to N - 1 (default: %(default)s)")
+    p.add_argument(
+        "--count", type=cli.positive_int, default=2000, metavar="N", help="images scored (default: %(default)s)"
+    )
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used"
+    )
+    p.add_argument("--precision", choices=tuple(backend.PRECISIONS), default="float32",
+                   help="of the products on a GPU (default: %(default)s)")  # fmt: skip
+    return p
+
+
+def main(argv=None):
+    """The command. Returns its exit code."""
+    arguments = parser().parse_args(argv)
+    evaluation.check_count(arguments.count)
+    folder, device = Path(arguments.out), backend.select_device(arguments.device)
+    trainings = [(variant, seed) for variant in ablation.VARIANTS for seed in range(arguments.seeds)]
+    for number, (variant, seed) in enumerate(trainings, 1):
+        print(f"Training {number} of {len(trainings)}: {variant}, seed {seed}", flush=True)
+        try:
+            ablation.train(folder, variant, seed, arguments.steps, arguments.count, device, arguments.precision)
+        except OSError as error:
+            raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
+    quiet = None if sys.stderr else True
+    with tqdm(total=len(trainings), desc="scoring", unit="training", disable=quiet, leave=False) as bar:
+        reference = evaluation.Reference("mnist", judge.load(), device)
+        print(ablation.table(ablation.results(folder, reference, bar.update)))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,60 @@
+"""Causes left out: what the two options change, in captured steps too, and the command that compares them."""
+
+import numpy as np
+import pytest
+from gpus import on_gpus
+from test_gpu_training import assert_captured_equals_eager, make_run, rows_of, saved_and_restored
+
+from minigan import ablate, ablation, data, evaluation
+from minigan.tensor import Tensor
+
+
+def test_without_shuffling_every_epoch_takes_the_images_in_their_order(few_images):
+    images = data.load_images(str(few_images))
+    batches = data.Batches(images, 4, seed=3, shuffle=False)
+    for _ in range(2):
+        taken = np.concatenate([batches.batch(batches._next or 0) for _ in range(3)])
+        np.testing.assert_array_equal(data.to_pixels(taken[:, 0]), images)
+
+
+def test_images_that_are_not_normalised_have_pixels_from_0_to_1(few_images):
+    real = Tensor(np.linspace(-1, 1, 5, dtype=np.float32).reshape(1, 1, 1, 5))
+    plain, raw = (make_run("chaudhary2024", few_images, "cpu", normalise=kept) for kept in (True, False))
+    assert plain.as_seen(real) is real
+    np.testing.assert_allclose(raw.as_seen(real).data.ravel(), [0, 0.25, 0.5, 0.75, 1])
+
+
+@on_gpus
+@pytest.mark.parametrize("chosen", [{"shuffle": False}, {"normalise": False}])
+def test_captured_steps_without_a_cause_equal_eager_ones(gpu, few_images, small_recipes, chosen):
+    assert_captured_equals_eager(gpu, 4, "jeganathan2025", few_images, **chosen)
+
+
+@pytest.mark.parametrize("chosen", [{"shuffle": False}, {"normalise": False}])
+def test_a_resumed_run_goes_on_without_the_cause(tmp_path, few_images, small_recipes, chosen):
+    whole, half = (make_run("jeganathan2025", few_images, "cpu", **chosen) for _ in range(2))
+    usual = make_run("jeganathan2025", few_images, "cpu")
+    rows = rows_of(half, 2)
+    assert rows + rows_of(saved_and_restored(half, tmp_path, "cpu"), 3) == rows_of(whole, 5) != rows_of(usual, 5)
+
+
+def test_jumps_are_the_spread_of_steps_of_a_loss():
+    calm = [{"loss_d": 1.0, "loss_g": 2.0 + 0.1 * n} for n in range(40)]
+    wild = [{"loss_d": 1.0 + (-1) ** n, "loss_g": 2.0} for n in range(40)]
+    assert ablation.described(calm)["loss_d"] == 1.0
+    assert ablation.described(calm)["loss_g_jumps"] == pytest.approx(0)
+    assert ablation.described(wild)["loss_d_jumps"] == pytest.approx(2, rel=0.03)
+
+
+def test_the_command_compares_the_variants(tmp_path, small_dataset, small_recipes, monkeypatch, capsys):
+    measured = evaluation.Reference  # against few images, for speed
+    monkeypatch.setattr(evaluation, "Reference", lambda dataset, *others: measured(str(small_dataset), *others))
+    arguments = ["--out", str(tmp_path), "--steps", "3", "--seeds", "1", "--count", "20", "--device", "cpu"]
+    assert ablate.main(arguments) == 0
+    printed = capsys.readouterr().out
+    for variant in ablation.VARIANTS:
+        (line,) = (line for line in printed.splitlines() if line.startswith(f"{variant} "))
+        assert len(line.split()) >= 7
+    assert printed.count("jeganathan2025 on the CPU") == len(ablation.VARIANTS)
+    assert ablate.main(arguments) == 0
+    assert "jeganathan2025 on the CPU" not in capsys.readouterr().out
