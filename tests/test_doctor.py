@@ -72,6 +72,7 @@ def test_what_does_not_last_or_comes_at_the_beginning_raises_nothing(name):
     assert not doctor.diagnose(probed((30, {}), *[(2, unhealthy), (1, {})] * 5))
     assert not doctor.diagnose(probed((4, unhealthy), (30, {})))
     assert not doctor.diagnose(probed((10, unhealthy), (30, {}), every=20))  # many probes, few steps
+    assert not doctor.diagnose(probed((10, {}), *[(2, unhealthy), (1, {})] * 3, every=4000))  # many steps, few probes
 
 
 def test_a_collapse_is_not_looked_for_in_the_first_thousand_steps():
