@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, checkpoint, cli, data, evaluation, judge, sampling, settings
+from minigan import backend, checkpoint, cli, data, evaluation, judge, report, sampling, settings
 from minigan.errors import UserError
 
 WIDTH = 120  # characters of a line of words
@@ -35,7 +35,7 @@ def parser():
         description="Score generated digits under the judge, a classifier trained by this library: how far their "
         "features are from real ones', how clear and how varied they are, whether a digit is missing, whether they are "
         "copies. Real test images and noise are measured the same way beside them. A run's scores are also kept in its "
-        "folder, as scores.json.",
+        "folder, as scores.json, and shown in its report.html.",
     )
     p.add_argument(
         "source",
@@ -66,6 +66,7 @@ def parser():
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used"
     )  # fmt: skip
     p.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
 
 
@@ -82,17 +83,19 @@ def main(argv=None):
     source, dataset, splits, count, images = read(path, arguments, device)
     reference = evaluation.Reference(dataset, judged_by, device)
     with tqdm(
-        total=count + reference.units(count, splits), disable=None if sys.stderr else True, dynamic_ncols=True, leave=False,
-        desc="drawing and judging images", bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
+        total=count + reference.units(count, splits), disable=None if sys.stderr and not arguments.quiet else True,
+        dynamic_ncols=True, leave=False, desc="drawing and judging images", bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
     ) as bar:  # fmt: skip
         result = evaluation.evaluate(reference, images(bar.update), source, arguments.seed, splits, bar.update)
     content = json.dumps(result, indent=2) + "\n"
-    print(content if arguments.json else table(result, arguments, reference), end="", flush=True)
+    if not arguments.quiet:
+        print(content if arguments.json else table(result, arguments, reference), end="", flush=True)
     if arguments.json:
         for line in _caveat(arguments, reference.dataset):
             print(f"minigan: {line}", file=sys.stderr)
     if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file():
         checkpoint.write_atomically(path.with_name("scores.json"), content.encode())
+        report.write(path.parent)
     return 0
 
 

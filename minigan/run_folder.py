@@ -1,6 +1,6 @@
 """The folder a run leaves behind, written as it goes.
 
-config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, checkpoint.pkl. Rows reach
+config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, report.html, checkpoint.pkl. Rows reach
 the disk before the checkpoint that counts on them; the checkpoint and config.json are replaced whole.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from minigan import __version__, checkpoint, plots, rows
 from minigan.errors import UserError
 
 FLUSH_EVERY = 50  # rows of metrics.csv
+REPORT_SHARE = 0.03  # of the time, at most, goes into reports while the run goes on
 
 
 class RunFolder:
@@ -28,7 +30,9 @@ class RunFolder:
         self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
         self.samples, self.config = self.path / "samples", self.path / "config.json"
         self.curves, self.animation = self.path / "losses.png", self.path / "evolution.gif"
+        self.report = self.path / "report.html"
         self._rows = None
+        self._next_report = 0.0  # not before then
 
     def create(self, run):
         """Makes the folder and saves the run in it, so that from now on --resume finds something.
@@ -113,6 +117,19 @@ class RunFolder:
         found = [(re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in self.samples.iterdir()]
         pictures = sorted((int(match[1]), path) for match, path in found if match)
         plots.save_animation(self.animation, [path for step, path in pictures if step <= run.step])
+        self.write_report(now=run.step == run.last_step)
+
+    def write_report(self, now=True):
+        """The page for a person to look at; while the run goes on (now=False), only if there has been time enough."""
+        from minigan import report
+
+        if self._rows and not self._rows.closed:
+            self._rows.flush()
+        begun = time.monotonic()
+        if now or begun >= self._next_report:
+            report.write(self.path)
+            ended = time.monotonic()
+            self._next_report = ended + (ended - begun) / REPORT_SHARE
 
     def redraw(self, run):
         """The pictures of a run that is complete. Raises UserError where its rows are not all there."""
@@ -124,8 +141,8 @@ class RunFolder:
         self._rows.close()
 
     def has_pictures(self):
-        """Whether the curves and the animation are there (a process may be killed before it draws them)."""
-        return self.curves.exists() and self.animation.exists()
+        """Whether curves, animation and report are there (a process may be killed before it draws them)."""
+        return self.curves.exists() and self.animation.exists() and self.report.exists()
 
 
 def environment():

@@ -7,7 +7,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from minigan import backend, checkpoint, cli, run_folder, signals, training
+from minigan import backend, checkpoint, cli, evaluate, run_folder, signals, training
 from minigan.doctor import Doctor
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
@@ -85,8 +85,11 @@ def parser():
     p.add_argument(
         "--probe-every", type=cli.count, metavar="STEPS",
         help="how often to take the signals that the doctor reads (default: "
-        f"{', '.join(f'{every} for {name}' for name, every in signals.EVERY.items())}; 0: never)",
+        f"{', '.join(f'{every} for {name}' for name, every in signals.EVERY.items())}, on a GPU {signals.GPU_SHARE} times as many; 0: never)",
     )  # fmt: skip
+    p.add_argument("--score", action=argparse.BooleanOptionalAction, default=None,
+                   help="judge 10,000 samples at the end, as minigan.evaluate does (default: where all epochs are trained "
+                   "on MNIST's digits, and --steps did not end the run)")  # fmt: skip
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of products on the GPU; sums, weights "
                    "and everything else stay float32 (default: %(default)s; tf32 and bf16 need an A100 or newer)")  # fmt: skip
@@ -130,7 +133,9 @@ def main(argv=None):
         raise UserError(
             f"{error.filename or folder.path} cannot be written ({error.strerror}): mend that, then go on with --resume"
         ) from None
-    for what, path in (("Samples", folder.samples), ("Animation", folder.animation), ("Losses", folder.curves)):
+    for what, path in (
+        ("Samples", folder.samples), ("Animation", folder.animation), ("Losses", folder.curves), ("Report", folder.report)
+    ):  # fmt: skip
         if path.exists():
             say(f"{what}: {path}")
     for finding in doctor.findings:
@@ -140,6 +145,9 @@ def main(argv=None):
         say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {checkpoint_path}")
         return 128 + stopped_by
     say(f"Draw more: python -m minigan.sample {checkpoint_path} --out grid.png")
+    if arguments.score is None and run.settings.steps is None and run.settings.dataset == "mnist" or arguments.score:
+        say("Scoring 10,000 samples ...")
+        evaluate.main([str(folder.path), "--device", device, *(["--quiet"] if arguments.quiet else [])])
     return 0
 
 

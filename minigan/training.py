@@ -183,7 +183,7 @@ class Run:
         """Whether the run's signals are taken after the step; by default the one just taken."""
         step = self.step if step is None else step
         every = self.settings.probe_every
-        every = signals.EVERY.get(self.recipe.name, signals.USUALLY) if every is None else every
+        every = signals.usual_interval(self.recipe.name, self.device) if every is None else every
         return every > 0 and step % every == 0
 
     def is_stop(self, step):
@@ -280,6 +280,7 @@ def train(run, folder, quiet=False, doctor=None):
             folder.write_row(row, seen)
             finding = doctor.add(dict(zip(rows.STEP_COLUMNS, row)) | seen)
             if not finite:
+                folder.write_report()
                 raise UserError(finding.sentence)
             if finding and not bar.disable:
                 bar.write(f"minigan: {finding.sentence}", file=LastingStderr())
@@ -318,5 +319,6 @@ def train(run, folder, quiet=False, doctor=None):
                 write(run.rows(begun))
             folder.save(run)
             folder.write_pictures(run)
+            folder.write_report()
     folder.close()
     return stop.received if run.step < run.last_step else None

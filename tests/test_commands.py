@@ -35,7 +35,7 @@ def finished(tmp_path_factory, small_dataset):
 def test_a_run_leaves_the_whole_folder(finished):
     folder, process = finished
     assert sorted(p.name for p in folder.iterdir()) == [
-        "checkpoint.pkl", "config.json", "evolution.gif", "losses.png", "metrics.csv", "samples"
+        "checkpoint.pkl", "config.json", "evolution.gif", "losses.png", "metrics.csv", "report.html", "samples"
     ]  # fmt: skip
     assert sorted(p.name for p in (folder / "samples").iterdir()) == [f"step_{n:06d}.png" for n in (2, 4, 6)]
     with open(folder / "metrics.csv") as rows:
