@@ -271,7 +271,7 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     path = Path(parser().parse_args(argv).run)
-    path = path if path.is_dir() else path.parent
+    path = path.parent if path.is_file() else path
     try:
         found = rows.read(path / "metrics.csv")
     except FileNotFoundError:
