@@ -127,7 +127,6 @@ class Adam(Optimizer):
             *self.scaling,
         )  # fmt: skip
 
-
     def relative_step(self):
         """The L2 norm of the last step, over that of all parameters: what a share of themselves they moved by.
 
