@@ -26,6 +26,7 @@ SURE = 0.9  # D's mean output for real images, and what it lies below 1 for gene
 UNDECIDED = 0.01  # between D's mean outputs for real and generated images, where D sees no difference
 FOOLED = 0.1  # by which its mean output for generated images exceeds that for real ones, where G wins
 NO_GRADIENT = 1e-6  # an L2 norm over all parameters; in a healthy run it is above 0.1
+LARGE_STEP = 4e-3  # of the weights' size; Adam's usual ones are about a thousandth
 NO_STEP = 2.0**-24  # of a float32's size: adding less than that does not change it
 
 # What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
@@ -185,13 +186,14 @@ def _d_wins(look):
 
 def _d_wins_says(streak):
     since, last = f"{streak[0].step:,}", streak[-1]
-    gradient = last.signals["gradient_g"]
+    gradient, update = (last.signals[name] for name in ("gradient_g", "update_g"))
+    rate = f"a lower --lr-g, as its steps are {update:.1%} of its weights" if update > LARGE_STEP else "a higher --lr-g"
     so = "nothing to learn from" if gradient < 1e-3 else "but G does not catch up"
     also = ", or with --loss nonsaturating" if last.loss_g < 0 else ""  # only the minimax loss is negative
     return (
         f"D separates real from generated images perfectly since step {since} (on average it gives them "
         f"{last.real:.3f} and {last.fake:.3f}), and G's gradient is {_short(gradient)}, {so}: start again with a lower "
-        f"--lr-d or a higher --lr-g{also}."
+        f"--lr-d or {rate}{also}."
     )
 
 
@@ -239,7 +241,7 @@ def _not_a_number_says(row):
 # One may be the cause of those of another kind below it, so that they are reported only where it does not hold.
 CONDITIONS = (
     Condition("g_dead", _g_is_dead, _g_is_dead_says, GRACE, lasting=200),
-    Condition("collapse", _ignores_noise, _collapsed_says, GRACE, lasting=200),
+    Condition("collapse", _ignores_noise, _collapsed_says, GRACE, lasting=500),
     Condition("d_dead", _d_stands_still, _d_stands_still_says, GRACE, lasting=200),
     Condition("d_dead", _d_is_dead, _d_is_dead_says, GRACE, lasting=1000),
     Condition("g_wins", _g_wins, _g_wins_says, GRACE, lasting=500),
@@ -250,7 +252,9 @@ CONDITIONS = (
 
 
 def _short(number):
-    """Two digits: 69, 0.013, 1e-7."""
+    """Two digits, or a whole number: 69, 0.013, 1e-7, 12,345."""
+    if 100 <= number < 1e6:
+        return f"{number:,.0f}"
     return f"{number:.2g}".replace("e-0", "e-").replace("e+0", "e+")
 
 

@@ -20,10 +20,11 @@ D_WINS = dict(d_real=1.0, d_fake=0.0, d_accuracy=1.0, d_saturation=1.0)
 G_DEAD = dict(D_WINS, gradient_g=0.0, diversity=0.0, update_g=0.0, entropy_fresh=0.0, classes_fresh=(0,) * 9 + (64,))
 FEW = dict(entropy_fresh=0.2, classes_fresh=(0, 60, 0, 0, 0, 0, 0, 0, 4, 0))
 FAILURES = {
-    "d_wins": (D_WINS, ["D separates", "since step 3,100", "G's gradient is 5", "lower --lr-d"]),
+    "d_wins": (D_WINS, ["D separates", "since step 3,100", "G's gradient is 5", "lower --lr-d", "0.5%"]),
     "d_wins, whose G has no gradient": (
         dict(D_WINS, gradient_g=1.2e-7, diversity=0.2, entropy_fresh=0.0), ["gradient is 1.2e-7", "nothing to learn"],
     ),
+    "d_wins, whose G moves little": (dict(D_WINS, update_g=1e-5), ["a higher --lr-g."]),
     "d_wins, at the minimax game": (dict(D_WINS, loss_g=-1e-6, gradient_g=1e-9), ["--loss nonsaturating"]),
     "d_dead": (dict(d_real=0.5, d_fake=0.5, d_accuracy=0.5), ["the same answer", "0.500", "higher --lr-d"]),
     "g_wins": (dict(d_real=0.7, d_fake=0.999, d_accuracy=0.5), ["G fools D", "0.999", "higher --lr-d"]),
@@ -156,7 +157,7 @@ def test_a_planted_failure_is_named_and_as_nothing_else(
     monkeypatch.setitem(recipes.RECIPES, recipe.name, dataclasses.replace(recipe, **changes))
     monkeypatch.setattr(signals, "_own_judge", lambda run: ByBrightness())
     rarely = {"sample_every": 1000, "checkpoint_every": 1000}
-    run = make_run(recipe.name, small_dataset, steps=600, probe_every=100, **rarely, **chosen)
+    run = make_run(recipe.name, small_dataset, steps=900, probe_every=100, **rarely, **chosen)
     try:
         folder = trained(tmp_path / "run", run)
     except UserError as error:
@@ -224,4 +225,5 @@ def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path):
 
 
 def test_numbers_are_short():
-    assert [doctor._short(n) for n in (69.123, 0.0131, 1.2e-7, 0.0, 1e12)] == ["69", "0.013", "1.2e-7", "0", "1e+12"]
+    numbers = {69.123: "69", 0.0131: "0.013", 1.2e-7: "1.2e-7", 0.0: "0", 12345.6: "12,346", 1e12: "1e+12"}
+    assert [doctor._short(number) for number in numbers] == list(numbers.values())
