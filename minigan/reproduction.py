@@ -126,26 +126,36 @@ def verdict(compared):
     """What an interval of the difference says, in words."""
     if not compared["low"] <= 0 <= compared["high"]:
         return "they differ"
-    return "alike" if compared["share"] <= NARROW else "no difference seen, but more seeds are needed to say alike"
+    return "alike" if compared["share"] <= NARROW else "not told apart"
 
 
 def table(found):
-    """The scores as lines of text: a mean and a standard deviation for each trainer, and the difference of the two."""
+    """The scores as lines of text: mean and standard deviation of each trainer, and the difference of minigan and PyTorch."""
     groups = {}
     for (who, _), (_, scores) in sorted(found.items()):
         groups.setdefault(who, []).append(scores)
-    lines = []
+    counts = [f"{who} ({len(scores)})" for who, scores in groups.items()]
+    compares = all(len(groups.get(who, ())) > 1 for who in (OURS, PEER))
+    lines = [
+        " " * 18 + "".join(f"{count:>18}" for count in counts) + ("   difference of the means" if compares else "")
+    ]
     for metric in evaluation.METRICS:
-        line = f"{metric.replace('_', ' '):17}"
-        for who, rows in groups.items():
+        line = f"{metric.replace('_', ' '):18}"
+        for rows in groups.values():
             values = [row[metric] for row in rows]
-            spread = statistics.stdev(values) if len(values) > 1 else math.nan
-            line += f"  {who} {statistics.fmean(values):.4g} ± {spread:.2g} ({len(values)})"
-        if all(len(groups.get(who, ())) > 1 for who in (OURS, PEER)):
+            spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+            line += f"{f'{statistics.fmean(values):.4g}{spread}':>18}"
+        if compares:
             compared = comparison(*([row[metric] for row in groups[who]] for who in (OURS, PEER)))
-            line += f"  difference {compared['low']:+.3g} to {compared['high']:+.3g}"
-            line += f" ({compared['share']:.1%} of the mean): {verdict(compared)}"
+            line += (
+                f"   {compared['low']:+.3g} to {compared['high']:+.3g} ({compared['share']:.0%}): {verdict(compared)}"
+            )
         lines.append(line)
+    if compares:
+        lines.append(
+            f"Mean ± standard deviation over so many (seeds). Difference: minigan's mean less pytorch's, its {CONFIDENCE:.0%} "
+            f"interval (and that interval's width as a share of the mean: at most {NARROW:.0%} and around 0 reads alike)."
+        )
     return "\n".join(lines)
 
 
