@@ -154,7 +154,7 @@ def table(found):
     if compares:
         lines.append(
             f"Mean ± standard deviation over so many (seeds). Difference: minigan's mean less pytorch's, its {CONFIDENCE:.0%} "
-            f"interval (and that interval's width as a share of the mean: at most {NARROW:.0%} and around 0 reads alike)."
+            f"interval\n(and that interval's width as a share of the mean: at most {NARROW:.0%} and around 0 reads alike)."
         )
     return "\n".join(lines)
 

@@ -11,6 +11,12 @@ README = Path(__file__).parent.parent / "README.md"
 SHORT = {
     "minigan.train": ["--batch-size", "8", "--quiet"],
     "minigan.sample": [],
+    "minigan.evaluate": ["--count", "10"],
+    "minigan.doctor": [],
+    "minigan.report": [],
+    "minigan.train_judge": ["--help"],  # it and the next take minutes: their own tests run them on few images
+    "minigan.reproduce": ["--help"],
+    "minigan.ablate": ["--help"],
     "minigan.bench": ["--rounds", "1", "--batch-size", "4", "--only", "steps"],
 }
 
@@ -41,6 +47,8 @@ def test_every_command_in_the_readme_runs(tmp_path, small_dataset):
         short = list(SHORT[module])
         if module == "minigan.train":
             short += ["--dataset", str(small_dataset), "--steps", str(number + 2)]  # more each time: a resume goes on
+        if module == "minigan.evaluate":
+            short += ["--dataset", str(small_dataset)]
         if module == "minigan.bench" and "--against" in arguments:
             short += ["--help"]  # the comparison itself is test_bench's business
         on_gpu = "gpu" in arguments and "--help" not in short
