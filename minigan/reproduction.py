@@ -8,11 +8,12 @@ differ in their spread.
 import json
 import math
 import statistics
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from minigan import checkpoint, evaluation, recipes, sampling, train
+from minigan import checkpoint, data, evaluation, recipes, sampling, train
 from minigan.errors import UserError
 
 OURS, PEER = "minigan", "pytorch"
@@ -35,7 +36,11 @@ def train_ours(folder, recipe, seed, steps, count, device, options=()):
     saved = run / "checkpoint.pkl"
     if not saved.exists():
         _train([*options, "--recipe", recipe, "--seed", str(seed), "--steps", str(steps), "--out", str(run)], device)
-    elif int(checkpoint.load(saved)["step"]) < steps:
+    elif (before := checkpoint.load(saved)).get("recipe") != recipe:
+        raise UserError(
+            f"--out {folder} holds trainings of another recipe, {before.get('recipe')}: choose another --out"
+        )
+    elif int(before["step"]) < steps:
         _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
     state = checkpoint.load(saved)
     for who, averaged in ((OURS, False), (f"{OURS}-ema", True)):
@@ -69,8 +74,7 @@ def scored(folder, reference, progress=None):
     found = {}
     for file in sorted(Path(folder).glob("*-*.npz")):
         who, _, seed = file.stem.rpartition("-")
-        with np.load(file, allow_pickle=False) as stored:
-            images, source = stored["images"], json.loads(str(stored["source"]))
+        images, source = _kept_images(file)
         key = f"{file.stem} {len(images)} {reference.judge.sha256}"
         if key not in kept:
             splits = recipes.RECIPES[source["recipe"]].splits
@@ -164,6 +168,22 @@ def _train(arguments, device):
     code = train.main([*arguments, "--device", device])
     if code:
         raise SystemExit(code)
+
+
+def _kept_images(path):
+    """(images, source) of a file that `_keep` wrote. Raises UserError for any other."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            images, source = stored["images"], json.loads(str(stored["source"]))
+        if (
+            images.dtype != np.uint8
+            or images.shape[1:] != (data.SIDE, data.SIDE)
+            or source["recipe"] not in recipes.RECIPES
+        ):
+            raise ValueError
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        raise UserError(f"{path} is damaged: delete it, and it is drawn again") from None
+    return images, source
 
 
 def _keep(path, images, source):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import __version__, checkpoint, plots, rows
+from minigan import __version__, checkpoint, plots, report, rows
 from minigan.errors import UserError
 
 FLUSH_EVERY = 50  # rows of metrics.csv
@@ -121,8 +121,6 @@ class RunFolder:
 
     def write_report(self, now=True):
         """The page for a person to look at; while the run goes on (now=False), only if there has been time enough."""
-        from minigan import report
-
         if self._rows and not self._rows.closed:
             self._rows.flush()
         begun = time.monotonic()

@@ -9,6 +9,7 @@ from conftest import assert_refused, run_command
 from PIL import Image
 
 from minigan import data, evaluation, plots, reproduce, reproduction, reproduction_figures
+from minigan.errors import UserError
 
 torch = pytest.importorskip("torch")
 stats = pytest.importorskip("scipy.stats")
@@ -95,3 +96,19 @@ def test_images_are_cut_out_of_a_grid_as_they_were_put_in(tmp_path):
 def test_wrong_arguments_are_refused(tmp_path):
     assert_refused(run_command("minigan.reproduce", "chaudhary2024", "--out", tmp_path, "--only", "score"), "no images")
     assert_refused(run_command("minigan.reproduce", "chaudhary2024", "--out", tmp_path, "--count", "2"), "--count 2")
+
+
+def test_trainings_of_another_recipe_and_damaged_images_are_refused(tmp_path, small_dataset):
+    run = run_command(
+        "minigan.train", "--steps", 1, "--batch-size", 4, "--dataset", small_dataset, "--out", tmp_path / "minigan-0"
+    )
+    assert run.returncode == 0, run.stderr
+    refused = run_command("minigan.reproduce", "jeganathan2025", "--steps", 1, "--out", tmp_path, "--only", "train")
+    assert_refused(refused, "another recipe", "chaudhary2024")
+    for content in (b"", b"no archive", b"PK\x03\x04 nor this"):
+        (tmp_path / "minigan-1.npz").write_bytes(content)
+        with pytest.raises(UserError, match="damaged"):
+            reproduction.scored(tmp_path, None)
+    np.savez(tmp_path / "minigan-1.npz", images=np.zeros((3, 28, 28)), source=np.array('{"recipe": "chaudhary2024"}'))
+    with pytest.raises(UserError, match="damaged"):
+        reproduction.scored(tmp_path, None)
