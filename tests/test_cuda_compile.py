@@ -90,7 +90,7 @@ def launches_of_recipes(architecture):
     """
     launches, gpu = {}, GPUS[architecture]
 
-    def note(file, kernel, blocks, threads, *arguments, shared_bytes=0, **macros):
+    def note(file, kernel, blocks, threads, *arguments, shared_bytes=0, in_structs=(), **macros):
         assert shared_bytes <= gpu.shared_bytes, (file, kernel)
         threads = math.prod(threads) if isinstance(threads, tuple) else threads
         kernels = launches.setdefault((file, tuple(sorted(macros.items()))), {})
