@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 
-from minigan import checkpoint, gan, random, recipes, run_folder, training
+from minigan import checkpoint, data, evaluation, gan, random, recipes, run_folder, train, training
 from minigan.errors import UserError
 from minigan.kernels import pool
 from minigan.nn import BCELoss
@@ -223,3 +223,25 @@ def test_generators_of_different_purposes_are_independent():
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="nonsaturating"):
         gan.generator_loss(BCELoss(), Tensor([[0.5]]), "wasserstein")
+
+
+@pytest.mark.parametrize("options, scored", [(["--score"], True), ([], False), (["--score", "--steps", "2"], True)])
+def test_a_run_that_is_told_to_is_scored_at_its_end(
+    tmp_path, small_dataset, small_recipes, monkeypatch, capsys, options, scored
+):
+    monkeypatch.setattr(evaluation, "COUNT", 20)
+    arguments = ["--dataset", str(small_dataset), "--epochs", "1", "--batch-size", "32", "--device", "cpu"]
+    assert train.main([*arguments, "--out", str(tmp_path / "run"), *options]) == 0
+    assert (tmp_path / "run" / "scores.json").exists() == scored
+    assert ("Fréchet" in capsys.readouterr().out) == scored
+    assert ("Not scored" in (tmp_path / "run" / "report.html").read_text()) != scored
+
+
+@pytest.mark.parametrize("options, scored", [([], True), (["--no-score"], False), (["--steps", "1"], False)])
+def test_by_default_all_epochs_of_mnist_are_scored(monkeypatch, tmp_path, few_images, small_recipes, options, scored):
+    calls = []
+    monkeypatch.setattr(train.evaluate, "main", calls.append)
+    monkeypatch.setattr(data, "load_images", lambda *_, images=data.load_images(str(few_images)): images)
+    arguments = ["--epochs", "1", "--batch-size", "4", "--device", "cpu", "--probe-every", "0", "--quiet"]
+    assert train.main([*arguments, "--out", str(tmp_path / "run"), *options]) == 0
+    assert bool(calls) == scored
