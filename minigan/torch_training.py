@@ -41,6 +41,8 @@ def train(name, seed, steps, batch_size=None, device="cpu", precision="float32",
     It starts from the initial weights that minigan draws from the seed. On a GPU the step is a CUDA graph. progress: told
     how many more steps are done. Batches are whole: the last images of an epoch wait for the next where they make none.
     """
+    if device == "cuda":
+        torch_gpu.prepare(precision)
     torch.manual_seed(seed)
     recipe = recipes.RECIPES[name]
     batch_size = batch_size or recipe.batch_size
