@@ -46,7 +46,8 @@ def main(argv=None):
     quiet = None if sys.stderr else True
     with tqdm(total=len(trainings), desc="scoring", unit="training", disable=quiet, leave=False) as bar:
         reference = evaluation.Reference("mnist", judge.load(), device)
-        print(ablation.table(ablation.results(folder, reference, bar.update)))
+        wanted = range(arguments.seeds), arguments.steps, arguments.count
+        print(ablation.table(ablation.results(folder, *wanted, reference, bar.update)))
     return 0
 
 

@@ -45,12 +45,12 @@ def described(metrics):
     return found
 
 
-def results(folder, reference, progress):
+def results(folder, seeds, steps, count, reference, progress):
     """{variant: [{name: number} of each seed]}: `described`, the Fréchet distance and the share of the rarest digit."""
     found = {}
     for variant in VARIANTS:
         place = folder_of(folder, variant)
-        for (who, seed), (_, scores) in reproduction.scored(place, reference, progress).items():
+        for (who, seed), scores in reproduction.scored(place, seeds, steps, count, reference, progress).items():
             metrics = rows.read(place / f"{who}-{seed}" / "metrics.csv")
             found.setdefault(variant, []).append({**described(metrics), **scores})
     return found

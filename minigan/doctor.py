@@ -275,10 +275,10 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     path = Path(parser().parse_args(argv).run)
-    path = path.parent if path.is_file() else path
+    path = path.parent if path.name == "metrics.csv" else path
     try:
         found = rows.read(path / "metrics.csv")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} has no metrics.csv: name the folder that minigan.train wrote") from None
     except ValueError as error:
         raise UserError(f"{path / 'metrics.csv'} cannot be read: {error}") from None
@@ -297,7 +297,8 @@ def _looked_at(steps, probes):
     """What a doctor with no findings has seen, in words."""
     losses = f"the losses of {steps:,} steps are numbers"
     if probes < PROBES or steps < SHORT:
-        return f"{losses}; {steps:,} steps with {probes} probes are too few for more (see minigan.train --probe-every)."
+        what = f"{steps:,} steps with {probes} probe{'' if probes == 1 else 's'}"
+        return f"{losses}; {what} are too few for more (see minigan.train --probe-every)."
     return (
         f"{losses}, and at none of {probes:,} probes, in the long run, did one player win or stand still, or did "
         "G draw few kinds of images."

@@ -66,7 +66,7 @@ def parser():
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default, takes a GPU if one can be used"
     )  # fmt: skip
     p.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors, and --json's object")
     return p
 
 
@@ -88,14 +88,21 @@ def main(argv=None):
     ) as bar:  # fmt: skip
         result = evaluation.evaluate(reference, images(bar.update), source, arguments.seed, splits, bar.update)
     content = json.dumps(result, indent=2) + "\n"
-    if not arguments.quiet:
+    if arguments.json or not arguments.quiet:
         print(content if arguments.json else table(result, arguments, reference), end="", flush=True)
     if arguments.json:
         for line in _caveat(arguments, reference.dataset):
             print(f"minigan: {line}", file=sys.stderr)
     if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file():
-        checkpoint.write_atomically(path.with_name("scores.json"), content.encode())
-        report.write(path.parent)
+        try:
+            checkpoint.write_atomically(path.with_name("scores.json"), content.encode())
+            report.write(path.parent)
+        except OSError as error:
+            raise UserError(
+                f"the scores cannot be kept in {path.parent} ({error.strerror}): mend that, and score again"
+            ) from None
+        if not (arguments.json or arguments.quiet):
+            print("\nKept in the run's scores.json, in place of older scores, and shown in its report.html.")
     return 0
 
 

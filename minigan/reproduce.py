@@ -56,11 +56,14 @@ def main(argv=None):
         _train(arguments, folder, device)
     if arguments.only == "train":
         return 0
-    files = len(list(folder.glob("*-*.npz")))
-    if not files:
-        raise UserError(f"--only score: no images are in {folder}; run the command without --only first")
-    with _bar(files, "scoring", "set") as bar:
-        found = reproduction.scored(folder, evaluation.Reference("mnist", judge.load(), device), bar.update)
+    wanted = folder, _seeds(arguments), _steps(arguments), arguments.count
+    sets = len(reproduction.trainings(*wanted))
+    if not sets:
+        raise UserError(
+            f"--only score: of these seeds, steps and --count no images are in {folder}; run it without --only first"
+        )
+    with _bar(sets, "scoring", "set") as bar:
+        found = reproduction.scored(*wanted, evaluation.Reference("mnist", judge.load(), device), bar.update)
     print(reproduction.table(found))
     for path in reproduction_figures.write(folder):
         print(f"Figure: {path}")
@@ -70,19 +73,28 @@ def main(argv=None):
 def _train(arguments, folder, device):
     recipe = RECIPES[arguments.recipe]
     backend.set_precision(arguments.precision, device)
-    steps = arguments.steps or (arguments.epochs or recipe.epochs) * (
-        len(data.load_images("mnist", recipe.splits)) // recipe.batch_size
-    )
+    steps = _steps(arguments)
     options = ["--precision", arguments.precision]
     if arguments.ema:
         options += ["--ema", str(arguments.ema)]
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+    for seed in _seeds(arguments):
         reproduction.train_ours(folder, recipe.name, seed, steps, arguments.count, device, options)
         if arguments.against:
             with _bar(steps, f"PyTorch, seed {seed}", "step") as bar:
                 reproduction.train_peer(
                     folder, recipe.name, seed, steps, arguments.count, device, arguments.precision, bar.update
                 )
+
+
+def _seeds(arguments):
+    return range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+
+
+def _steps(arguments):
+    """The steps of each training."""
+    recipe = RECIPES[arguments.recipe]
+    per_epoch = len(data.load_images("mnist", recipe.splits)) // recipe.batch_size
+    return arguments.steps or (arguments.epochs or recipe.epochs) * per_epoch
 
 
 def _bar(total, what, unit):

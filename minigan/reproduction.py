@@ -5,6 +5,7 @@ seeds compared by Welch's t interval ("The generalization of 'Student's' problem
 differ in their spread.
 """
 
+import hashlib
 import json
 import math
 import statistics
@@ -21,9 +22,9 @@ CONFIDENCE = 0.95
 NARROW = 0.1  # of the mean: an interval of the difference this wide says that two means are alike
 
 
-def images_path(folder, who, seed):
-    """Where the images of one training lie: an .npz of uint8 `images` (N, 28, 28) and of `source`, JSON."""
-    return Path(folder) / f"{who}-{seed}.npz"
+def images_path(folder, who, seed, steps, count):
+    """Where `count` images of one training lie: an .npz of uint8 `images` (N, 28, 28) and of `source`, JSON."""
+    return Path(folder) / f"{who}-{seed}-steps-{steps}-images-{count}.npz"
 
 
 def train_ours(folder, recipe, seed, steps, count, device, options=()):
@@ -40,21 +41,23 @@ def train_ours(folder, recipe, seed, steps, count, device, options=()):
         raise UserError(
             f"--out {folder} holds trainings of another recipe, {before.get('recipe')}: choose another --out"
         )
+    elif int(before["step"]) > steps:
+        raise UserError(f"{run} has {before['step']} steps already, not {steps}: choose another --out, or more --steps")
     elif int(before["step"]) < steps:
         _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
     state = checkpoint.load(saved)
     for who, averaged in ((OURS, False), (f"{OURS}-ema", True)):
-        path = images_path(folder, who, seed)
+        path = images_path(folder, who, seed, steps, count)
         if path.exists() or (averaged and "average" not in state):
             continue
         generator, made_by, _ = sampling.generator_of(state, saved, device, averaged)
-        source = {"recipe": recipe, "seed": seed, "step": int(state["step"]), "ema": averaged}
+        source = {"recipe": recipe, "seed": seed, "step": steps, "ema": averaged}
         _keep(path, sampling.draw(generator, made_by.latent_shape, count, seed, device), source)
 
 
 def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
     """Trains a recipe by PyTorch, and keeps `count` images, drawn by minigan from its weights."""
-    path = images_path(folder, PEER, seed)
+    path = images_path(folder, PEER, seed, steps, count)
     if path.exists():
         return
     from minigan import torch_training
@@ -67,21 +70,26 @@ def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
     _keep(path, images, {"recipe": recipe, "seed": seed, "step": steps, "ema": False})
 
 
-def scored(folder, reference, progress=None):
-    """{(who, seed): (source, {metric: value})} of all images in the folder; scores are kept there, in scores.json."""
-    path = Path(folder) / "scores.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
+def trainings(folder, seeds, steps, count):
+    """{(who, seed): path} of the images there are of these trainings."""
+    paths = {(who, seed): images_path(folder, who, seed, steps, count)
+             for who in (OURS, f"{OURS}-ema", PEER) for seed in seeds}  # fmt: skip
+    return {key: path for key, path in paths.items() if path.exists()}
+
+
+def scored(folder, seeds, steps, count, reference, progress=None):
+    """{(who, seed): {metric: value}} of `trainings`; scores are kept in the folder, in scores.json."""
+    kept_in = Path(folder) / "scores.json"
+    kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
     found = {}
-    for file in sorted(Path(folder).glob("*-*.npz")):
-        who, _, seed = file.stem.rpartition("-")
-        images, source = _kept_images(file)
-        key = f"{file.stem} {len(images)} {reference.judge.sha256}"
-        if key not in kept:
-            splits = recipes.RECIPES[source["recipe"]].splits
-            estimates, _ = reference.score(images, splits=splits)
-            kept[key] = {metric: estimate.value for metric, estimate in estimates.items()}
-            checkpoint.write_atomically(path, json.dumps(kept, indent=2).encode())
-        found[who, int(seed)] = source, kept[key]
+    for key, path in trainings(folder, seeds, steps, count).items():
+        images, source = _kept_images(path)
+        name = f"{path.stem} {hashlib.sha256(images).hexdigest()[:16]} judge {reference.judge.sha256[:16]}"
+        if name not in kept:
+            estimates, _ = reference.score(images, splits=recipes.RECIPES[source["recipe"]].splits)
+            kept[name] = {metric: estimate.value for metric, estimate in estimates.items()}
+            checkpoint.write_atomically(kept_in, json.dumps(kept, indent=2).encode())
+        found[key] = kept[name]
         if progress:
             progress(1)
     return found
@@ -136,7 +144,7 @@ def verdict(compared):
 def table(found):
     """The scores as lines of text: mean and standard deviation of each trainer, and the difference of minigan and PyTorch."""
     groups = {}
-    for (who, _), (_, scores) in sorted(found.items()):
+    for (who, _), scores in sorted(found.items()):
         groups.setdefault(who, []).append(scores)
     counts = [f"{who} ({len(scores)})" for who, scores in groups.items()]
     compares = all(len(groups.get(who, ())) > 1 for who in (OURS, PEER))

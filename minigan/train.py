@@ -146,7 +146,9 @@ def main(argv=None):
         return 128 + stopped_by
     say(f"Draw more: python -m minigan.sample {checkpoint_path} --out grid.png")
     if arguments.score is None and run.settings.steps is None and run.settings.dataset == "mnist" or arguments.score:
-        say("Scoring 10,000 samples ...")
+        say(
+            "The run is complete. Scoring 10,000 samples (about half a minute; minigan.evaluate does it later, too) ..."
+        )
         evaluate.main([str(folder.path), "--device", device, *(["--quiet"] if arguments.quiet else [])])
     return 0
 

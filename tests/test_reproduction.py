@@ -69,10 +69,10 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     out = tmp_path / "seeds"
     common = ["chaudhary2024", "--device", "cpu", "--count", "40", "--steps", "2", "--out", str(out)]
     assert reproduce.main([*common, "--seeds", "1", "--only", "train"]) == 0
-    first = (out / "minigan-0.npz").read_bytes()
+    first = (out / "minigan-0-steps-2-images-40.npz").read_bytes()
     assert reproduce.main([*common, "--seeds", "2", "--against", "torch"]) == 0
-    assert (out / "minigan-0.npz").read_bytes() == first
-    names = {f"{who}-{seed}.npz" for who in ("minigan", "pytorch") for seed in (0, 1)}
+    assert (out / "minigan-0-steps-2-images-40.npz").read_bytes() == first
+    names = {f"{who}-{seed}-steps-2-images-40.npz" for who in ("minigan", "pytorch") for seed in (0, 1)}
     assert {path.name for path in out.glob("*.npz")} == names
     kept = json.loads((out / "scores.json").read_text())
     assert len(kept) == 4
@@ -81,10 +81,19 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     mean = statistics.fmean(scores["inception_score"] for key, scores in kept.items() if key.startswith("minigan"))
     assert f" {mean:.4g} ± " in line and line.endswith(("alike", "they differ", "not told apart"))
     assert any("minigan (2)" in line and "pytorch (2)" in line for line in printed)
-    with np.load(out / "pytorch-1.npz") as stored:
+    with np.load(out / "pytorch-1-steps-2-images-40.npz") as stored:
         assert stored["images"].shape == (40, data.SIDE, data.SIDE) and stored["images"].dtype == np.uint8
     for name in ("losses.png", "images.png"):
         assert f"Figure: {out / name}" in printed and Image.open(out / name).width > 300
+    with pytest.raises(UserError, match="2 steps already"):
+        reproduce.main([*common, "--seeds", "1", "--steps", "1"])
+    assert (
+        reproduce.main([*common, "--seeds", "1", "--count", "30"]) == 0
+    )  # one seed and other images: no others' scores
+    printed = capsys.readouterr().out
+    assert "minigan (1)" in printed and "pytorch" not in printed
+    assert reproduce.main([*common, "--seeds", "1", "--steps", "3"]) == 0  # the training goes on, its images are new
+    assert (out / "minigan-0-steps-3-images-40.npz").exists()
 
 
 def test_images_are_cut_out_of_a_grid_as_they_were_put_in(tmp_path):
@@ -106,9 +115,13 @@ def test_trainings_of_another_recipe_and_damaged_images_are_refused(tmp_path, sm
     refused = run_command("minigan.reproduce", "jeganathan2025", "--steps", 1, "--out", tmp_path, "--only", "train")
     assert_refused(refused, "another recipe", "chaudhary2024")
     for content in (b"", b"no archive", b"PK\x03\x04 nor this"):
-        (tmp_path / "minigan-1.npz").write_bytes(content)
+        reproduction.images_path(tmp_path, "minigan", 1, 5, 9).write_bytes(content)
         with pytest.raises(UserError, match="damaged"):
-            reproduction.scored(tmp_path, None)
-    np.savez(tmp_path / "minigan-1.npz", images=np.zeros((3, 28, 28)), source=np.array('{"recipe": "chaudhary2024"}'))
+            reproduction.scored(tmp_path, [1], 5, 9, None)
+    np.savez(
+        reproduction.images_path(tmp_path, "minigan", 1, 5, 9),
+        images=np.zeros((3, 28, 28)),
+        source=np.array('{"recipe": "chaudhary2024"}'),
+    )
     with pytest.raises(UserError, match="damaged"):
-        reproduction.scored(tmp_path, None)
+        reproduction.scored(tmp_path, [1], 5, 9, None)

@@ -85,7 +85,10 @@ def _measured_how(run):
     samples, step = whole(scores.get("count")), whole(source.get("step"))
     text = f"Of {samples:,} samples" if samples else "Of samples"
     text += f" after step {step:,}" if step else ""
-    text += ", drawn by the moving average of G's weights" if source.get("ema") is True else ""
+    if source.get("ema") is True:
+        text += ", drawn by the moving average of G's weights"
+    elif run.config.get("ema"):
+        text += ", drawn by G's own weights, not by their moving average"
     text += f", under judge {clipped(judge['version'])}" if "version" in judge else ""
     text += (
         ". Below each value, its 95% interval. The real test images, measured the same way, are about the best that "
