@@ -1,6 +1,5 @@
 """Scores of images beside real ones and noise, and the command that prints them."""
 
-import contextlib
 import json
 import math
 import os
@@ -274,6 +273,6 @@ def test_scores_that_cannot_be_kept_are_printed_first(run, capsys, monkeypatch):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(evaluate.checkpoint, "write_atomically", refuse)
-    with contextlib.suppress(OSError):
+    with pytest.raises(UserError, match="cannot be kept in .*No space left"):
         evaluate.main([str(run), "--count", "10", "--device", "cpu"])
     assert "Inception Score" in capsys.readouterr().out
