@@ -4,15 +4,13 @@ How steady a loss is counts as the standard deviation of its change from one ste
 after so few steps, as the Fréchet distance and the classes that the judge sees.
 """
 
-import math
 import statistics
 
 from minigan import reproduction, rows
 
 RECIPE = "jeganathan2025"
-AS_LISTED = "as listed"
 VARIANTS = {  # name: (options of minigan.train, the claim)
-    AS_LISTED: ((), "the paper's listing"),
+    "as listed": ((), "the paper's listing"),
     "not normalised": (("--no-normalise",), "real pixels from -1 to 1 help the training"),
     "not shuffled": (("--no-shuffle",), "shuffling the images helps the training"),
     "unequal rates": (("--lr-g", "2e-4"), "different learning rates keep both networks in balance"),
@@ -46,7 +44,7 @@ def described(metrics):
 
 
 def results(folder, seeds, steps, count, reference, progress):
-    """{variant: [{name: number} of each seed]}: `described`, the Fréchet distance and the share of the rarest digit."""
+    """{variant: [{name: number} of each seed]}: how its losses end (`described`) and all scores of its images."""
     found = {}
     for variant in VARIANTS:
         place = folder_of(folder, variant)
@@ -69,7 +67,7 @@ def table(found):
         cells = []
         for name, _ in COLUMNS:
             values = [seed[name] for seed in seeds]
-            spread = statistics.stdev(values) if len(values) > 1 else math.nan
-            cells.append(f"{statistics.fmean(values):.3f}" + (f" ± {spread:.3f}" if len(values) > 1 else ""))
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.fmean(values):.3f}{spread}")
         lines.append(f"{variant:18}" + "".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)
