@@ -28,7 +28,10 @@ MNIST_HASHES = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 LARGEST_FILE = 1 << 30  # bytes, decompressed: what a data set may take of memory
+# A compressed file may unpack to so many times its size (MNIST's to 5 times), and some MiB more; a bomb would to 1032.
+MOST_EXPANSION, SMALL_FILE = 100, 4 << 20
 _UNSIGNED_BYTE = 8
+_LONGEST_HEADER = 4 + 4 * 4  # bytes of a file with four dimensions
 
 
 def load_images(dataset="mnist", splits=("train",)):
@@ -89,37 +92,56 @@ def _candidates(folder, name):
         yield from found
 
 
+def most_unpacked(size):
+    """The bytes that a compressed file of so many bytes may unpack to."""
+    return min(LARGEST_FILE, SMALL_FILE + MOST_EXPANSION * size)
+
+
 def _read(path):
     """The file's bytes, decompressed if its name ends in .gz."""
     try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB")
         if path.suffix != ".gz":
-            if path.stat().st_size > LARGEST_FILE:
-                raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB")
             return path.read_bytes()
         with gzip.open(path) as file:
-            content = file.read(LARGEST_FILE + 1)
+            shape, header = _header(file.read(_LONGEST_HEADER), path)
+            needed, most = header + math.prod(shape), most_unpacked(size)
+            if needed > most:  # said before memory is reserved for it
+                raise UserError(
+                    f"{path} has {size} bytes, which may unpack to {most}, but its header {shape} asks for {needed}: "
+                    "download it again, or unpack it yourself if you trust it"
+                )
+            file.seek(0)
+            return file.read(needed + 1)  # at the end of the file its sum has been compared, too
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error}): download it again") from None
-    if len(content) > LARGEST_FILE:
-        raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB when decompressed")
-    return content
 
 
 def parse_idx(content, name="the file"):
     """The uint8 array in the bytes of an IDX file (read-only). Raises UserError where they are not one."""
+    shape, header = _header(content, name)
+    elements = math.prod(shape)  # Python integers: no overflow
+    needed = header + elements
+    if len(content) < needed:
+        raise UserError(f"{name} is truncated: {len(content)} bytes, but its header {shape} asks for {needed}")
+    if len(content) > needed:
+        raise UserError(f"{name} is longer than the {needed} bytes that its header {shape} asks for")
+    return np.frombuffer(content, np.uint8, elements, header).reshape(shape)
+
+
+def _header(content, name):
+    """(the array's shape, the number of bytes before its elements) of an IDX file that begins with the content."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE or not 0 < content[3] <= 4:
         raise UserError(f"{name} is not an IDX file of unsigned bytes: it should begin with 0, 0, 8, dimensions")
     header = 4 + 4 * content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4")) if len(content) >= header else ()
-    elements = math.prod(shape)  # Python integers: no overflow
-    needed = header + elements
-    if shape and elements == 0:
+    if len(content) < header:
+        raise UserError(f"{name} is truncated: {len(content)} bytes, but its header alone has {header}")
+    shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
+    if 0 in shape:
         raise UserError(f"{name} is empty: its header asks for {shape}")
-    if not shape or len(content) < needed:
-        raise UserError(f"{name} is truncated: {len(content)} bytes, but its header {shape or ''} asks for {needed}")
-    if len(content) > needed:
-        raise UserError(f"{name} has {len(content) - needed} bytes more than its header {shape} asks for")
-    return np.frombuffer(content, np.uint8, elements, header).reshape(shape)
+    return shape, header
 
 
 class Batches:

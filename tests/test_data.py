@@ -1,6 +1,7 @@
 """The embedded MNIST, the IDX reader, and the batches of an epoch."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     for damage, words in (
         (whole[:-1], "truncated"),
         (whole[:6], "truncated"),
-        (whole + b"x", "1 bytes more"),
+        (whole + b"x", "longer than the 3936 bytes"),
         (b"hello" + whole, "not an IDX file"),
         (b"", "not an IDX file"),
         (whole[:4] + b"\xff" * 12, "truncated"),
@@ -65,6 +66,27 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(whole)[:-9])
     with pytest.raises(UserError, match="cannot be read"):
         data.load_images(tmp_path)
+
+
+def test_a_compressed_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    header = b"\0\0\x08\3" + np.array((20_000, 28, 28), ">u4").tobytes()
+    for bomb in (header + bytes(20_000 * 784), header[:4] + b"\xff" * 12 + bytes(20_000 * 784)):
+        path.write_bytes(gzip.compress(bomb))
+        with pytest.raises(UserError, match="may unpack to") as refused:
+            data.load_images(tmp_path)
+        assert len(str(refused.value).splitlines()) == 1
+    with pytest.raises(UserError, match="longer than"):  # more than the header says
+        path.write_bytes(gzip.compress(header[:4] + np.array((1, 28, 28), ">u4").tobytes() + bytes(20_000 * 784)))
+        tracemalloc.start()
+        try:
+            data.load_images(tmp_path)
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 1 << 20
+    path.write_bytes(gzip.compress(header[:4] + np.array((5000, 28, 28), ">u4").tobytes() + bytes(5000 * 784)))
+    assert not data.load_images(tmp_path).any()  # blank images, but few
 
 
 def test_emnist_drops_in_and_stands_upright(tmp_path):
