@@ -1,5 +1,8 @@
 """What several test files share: a tiny data set, and commands run as a user runs them."""
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -11,7 +14,7 @@ from hypothesis import settings
 from small import make_recipes_small
 
 import minigan.kernels
-from minigan import data
+from minigan import backend, cli, data
 
 settings.register_profile("minigan", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("minigan")
@@ -64,8 +67,22 @@ def small_recipes(monkeypatch):
     make_recipes_small(monkeypatch)
 
 
-def run_command(module, *arguments, cwd=None, timeout=300):
-    """Runs `python -m module arguments`; returns the finished process with its output as text."""
+def run_command(module, *arguments, cwd=None):
+    """`python -m module arguments`, inside this process: a process takes a second to start. Returns what `run_process` does."""
+    command = importlib.import_module(f"{module}.__main__" if module == "minigan.report" else module).main
+    arguments, threads = [str(argument) for argument in arguments], backend.thread_count()
+    out, told = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told), contextlib.chdir(cwd or "."):
+            cli.run(lambda: command(arguments))
+    except SystemExit as end:
+        return subprocess.CompletedProcess([module, *arguments], end.code or 0, out.getvalue(), told.getvalue())
+    finally:
+        backend.set_threads(threads)
+
+
+def run_process(module, *arguments, cwd=None, timeout=300):
+    """`python -m module arguments` in a process of its own; returns it, finished, with its output as text."""
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=cwd, timeout=timeout, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "error::RuntimeWarning"},

@@ -8,12 +8,35 @@ import time
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run_command
+from conftest import assert_refused, run_command, run_process
 
 from minigan import backend, bench, benchmark, contests, gpu_benchmark, gpu_contests, workloads
 from minigan.kernels.cuda import emulation
 
+SHORT = {
+    benchmark: {"SLEEP_SECONDS": 0},
+    contests: {"KERNEL_TURN_SECONDS": 0.002},
+    gpu_benchmark: {"MATRIX_SIZE": 64, "COPY_BYTES": 1 << 16, "TURN_SECONDS": 0.01, "CALLS": 2},
+    gpu_contests: {"KERNEL_TURN_SECONDS": 0.001, "KERNEL_TRIAL_TURNS": 1, "BATCH_SIZES": (2, 4)},
+}
+SHORT_DEFAULTS = {
+    benchmark.matrix_product: (64,),
+    benchmark.take_turns: (0.01, lambda: None),
+    contests.Contest._race: (0.01,),
+    contests._faster_layout: (0.01,),
+    gpu_benchmark.Race.__init__: (0.01, False),
+}
 CHAUDHARY = ["--recipe", "chaudhary2024", "--batch-size", 8, "--rounds", 1]
+
+
+@pytest.fixture
+def short_turns(monkeypatch):
+    """Turns of the benchmarks that are short, and a small matrix product and copy."""
+    for module, values in SHORT.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+    for function, values in SHORT_DEFAULTS.items():
+        monkeypatch.setattr(function, "__defaults__", values)
 
 
 def report_of(*arguments):
@@ -23,7 +46,7 @@ def report_of(*arguments):
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-def test_a_step_against_torch_and_compiled_torch():
+def test_a_step_against_torch_and_compiled_torch(short_turns):
     pytest.importorskip("torch")
     report = report_of(*CHAUDHARY, "--only", "steps", "--against", "torch")
     ours, eager, compiled = report["sections"]["steps"]
@@ -34,7 +57,7 @@ def test_a_step_against_torch_and_compiled_torch():
     assert 0 < ours["share_of_peak"] < 10 and 10 < ours["memory_mb"] < 2000 and 10 < eager["memory_mb"] < 2000
 
 
-def test_every_kernel_against_torch():
+def test_every_kernel_against_torch(short_turns):
     pytest.importorskip("torch")
     rows = report_of("--only", "kernels", *CHAUDHARY, "--against", "torch")["sections"]["kernels"]
     assert any(row["name"].startswith("C 16x28x14x14, 16x56x8x8, 4x4/2") for row in rows)
@@ -74,13 +97,13 @@ def test_operations_of_a_step():
     assert total == layer * (3 * 4 + 2 * 2 + 3 * 2)
 
 
-def test_the_table_names_machine_and_threads():
-    process = run_command("minigan.bench", *CHAUDHARY, "--only", "steps", "threads", "--threads", 1)
+def test_the_table_names_machine_and_threads(short_turns):
+    process = run_process("minigan.bench", *CHAUDHARY, "--only", "steps", "threads", "--threads", 1)
     assert process.returncode == 0 and "threads: 1" in process.stdout and "images/s" in process.stdout
     assert "speedup" in process.stdout
 
 
-def test_batches_of_one_are_explained_not_timed(monkeypatch):
+def test_batches_of_one_are_explained_not_timed(short_turns, monkeypatch):
     monkeypatch.setattr(contests, "BATCH_SIZES", (1, 2))
     contest = contests.Contest(1, 2, against_torch=False)
     one, two = (measure() for measure in contests.measurements(contest, "batches", ["jeganathan2025"]))
@@ -88,7 +111,7 @@ def test_batches_of_one_are_explained_not_timed(monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ["chaudhary2024", "jeganathan2025"])
-def test_the_generator_alone(recipe):
+def test_the_generator_alone(short_turns, recipe):
     process = run_command("minigan.bench", "--only", "generator", "--recipe", recipe, "--batch-size", 8, "--rounds", 1)
     assert process.returncode == 0, process.stderr
     assert "The generator alone" in process.stdout and f"{recipe}, batch 8" in process.stdout
@@ -112,15 +135,6 @@ def test_competitors_take_turns():
     timings = benchmark.take_turns(steps, rounds=2)
     turns = [name for name, before in zip(calls, [None, *calls]) if name != before]
     assert turns[-4:] == list("abab") and [len(t.rounds) for t in timings] == [2, 2]
-
-
-@pytest.fixture
-def short_turns(monkeypatch):
-    """Turns of the GPU's benchmark that are short, and a small matrix product and copy."""
-    for name, value in {"MATRIX_SIZE": 64, "COPY_BYTES": 1 << 16, "TURN_SECONDS": 0.01, "CALLS": 2}.items():
-        monkeypatch.setattr(gpu_benchmark, name, value)
-    for name, value in {"KERNEL_TURN_SECONDS": 0.001, "KERNEL_TRIAL_TURNS": 1, "BATCH_SIZES": (2, 4)}.items():
-        monkeypatch.setattr(gpu_contests, name, value)
 
 
 @pytest.fixture
