@@ -4,6 +4,7 @@ A state_dict made there loads here and the other way round (as NumPy arrays).
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -103,19 +104,30 @@ class Module:
         return dict(self.named_state())
 
     def load_state_dict(self, state, strict=True):
-        """Copies arrays (or tensors) into the parameters and buffers of the same names.
+        """Copies arrays (or tensors) into the parameters and buffers of the same names, converted to their dtypes.
 
-        Raises KeyError for names that are missing or not known here (unless strict is False), and
-        ShapeError for an array of another shape; then nothing has been changed.
+        Raises KeyError for names that are missing or not known here (unless strict is False), ShapeError for arrays of
+        another shape, TypeError for those of another kind (text, or fractions for a count); then nothing has been
+        changed. `minigan.exchange.read_weights` reads such a dict from a file.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"load_state_dict takes {{name: array}}, not {type(state).__name__}: "
+                "minigan.exchange.read_weights(path) reads it from a file"
+            )
         own = self.state_dict()
-        missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
-        if strict and (missing or unknown):
-            raise KeyError(f"the state does not fit: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
+        missing = [name for name in own if strict and name not in state]
+        unknown = [ascii(name) for name in state if strict and name not in own]
         found = {name: _array_of(state[name]) for name in own if name in state}
+        shapes = {name: tuple(array.shape) for name, array in found.items()}
+        misshapen = [f"{n} {shapes[n]}, here {own[n].shape}" for n in found if shapes[n] != own[n].shape]
+        faults = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+        message = "; ".join(f"{fault} {_first(names)}" for fault, names in faults if names)
+        if message:
+            raise (KeyError if missing or unknown else ShapeError)(f"the state does not fit: {message}")
         for name, array in found.items():
-            if tuple(array.shape) != own[name].shape:
-                raise ShapeError(f"{name} is {own[name].shape} here, but {tuple(array.shape)} in the state")
+            if not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
+                raise TypeError(f"the state does not fit: {name} is {own[name].dtype} here, but {array.dtype} there")
         for name, array in found.items():
             own[name][...] = backend.to_device(array, backend.device_of(own[name]))
 
@@ -447,6 +459,12 @@ def _array_of(value):
     if isinstance(value, Tensor):
         return value.data
     return value if type(value).__module__.startswith("cupy") else np.asarray(value)
+
+
+def _first(names, most=20):
+    """The first names in words; each cut, since a file from elsewhere may hold any number of any length."""
+    shown = ", ".join(f"{name:.100}" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def _conv_arguments(layer):
