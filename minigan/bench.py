@@ -3,11 +3,10 @@
 import datetime
 import json
 import platform
-import sys
 
 from tqdm import tqdm
 
-from minigan import backend, cli, contests, gpu_benchmark, gpu_contests
+from minigan import backend, cli, contests, environment, gpu_benchmark, gpu_contests
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
 
@@ -115,7 +114,7 @@ def _on_cpu(arguments):
     backend.set_threads(arguments.threads)
     torch = _torch() if arguments.against else None
     contest = contests.Contest(arguments.rounds, backend.thread_count(), torch is not None)
-    machine = f"{_processor()}, Python {platform.python_version()}" + (f", PyTorch {torch}" if torch else "")
+    machine = f"{environment.cpu_name()}, Python {platform.python_version()}" + (f", PyTorch {torch}" if torch else "")
     report = {"machine": machine, "threads": backend.thread_count(), "rounds": arguments.rounds, "sections": {}}
     return report, contest
 
@@ -175,15 +174,6 @@ def _torch():
     except ImportError:
         raise UserError("--against torch: PyTorch is not installed here; pip install torch") from None
     return torch.__version__
-
-
-def _processor():
-    if sys.platform == "linux":
-        with open("/proc/cpuinfo") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -2,34 +2,46 @@
 
 It holds plain containers, numbers, strings and bytes only; an array is its dtype's name, its shape
 and its bytes. So no opcode that imports or calls is ever needed, and the reader admits none: it
-walks over the opcodes first, and loads the pickle only if every one of them is harmless.
+walks over the opcodes first, and loads the pickle only if every one of them is harmless. The last
+entry is a SHA-256 of all before it, so that a file damaged on the disk or on its way is noticed.
 """
 
 import contextlib
+import hashlib
 import os
 import pickle
 import pickletools
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, files
 from minigan.errors import UserError
 
 FORMAT = "minigan checkpoint"
-VERSION = 1
+VERSION = 2
+WITHOUT_CHECKSUM = 1  # the version before; still read
 ARRAY_DTYPES = {"float32", "float64", "int64", "uint8"}
 MOST_BYTES = 1 << 31
 MOST_OPCODES = 200_000  # a run's state takes some thousand; a hostile file could ask for hours of reading
+MOST_INTEGER_BYTES = 9  # of a 64-bit seed and its sign; longer ones could be made to collide as keys of a dict
+
+# How a checkpoint ends: a string of 32 bytes, its entry in the memo, its place in the dict, the end.
+SEAL, DIGEST_BYTES, END = b"C\x20", 32, b"\x94u."
 
 # What pickle.dumps(protocol=4) writes for the containers and values above. MEMOIZE numbers its
 # entries by counting; the opcodes that name a memo index themselves (PUT) could ask for gigabytes.
 HARMLESS = {
     "PROTO", "FRAME", "STOP", "MEMOIZE", "BINGET", "LONG_BINGET", "MARK", "NONE", "NEWTRUE", "NEWFALSE",
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES",
-    "BINBYTES", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE",
-    "TUPLE1", "TUPLE2", "TUPLE3",
+    "BINBYTES", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS",
 }  # fmt: skip
+
+
+class DamagedError(UserError):
+    """A file that is no whole checkpoint: another one, saved earlier, may still be good."""
 
 
 def pack(value):
@@ -57,20 +69,18 @@ def unpack(value, most_bytes=MOST_BYTES):
         item = container[key]
         if isinstance(item, (dict, list)):
             if id(item) in seen:
-                raise UserError("the checkpoint is damaged: it contains a part of itself twice")
+                raise DamagedError("the checkpoint is damaged: it contains a part of itself twice")
             seen.add(id(item))
         if isinstance(item, dict):
             if set(item) == {"dtype", "shape", "bytes"}:
                 container[key] = _array(item)
                 most_bytes -= container[key].nbytes
                 if most_bytes < 0:
-                    raise UserError("the checkpoint is damaged: its arrays are larger than the file")
+                    raise DamagedError("the checkpoint is damaged: its arrays are larger than the file")
             else:
                 todo += [(item, name) for name in item]
         elif isinstance(item, list):
             todo += [(item, position) for position in range(len(item))]
-        elif isinstance(item, tuple):
-            raise UserError("the checkpoint is damaged: it contains a tuple")
     return result[0]
 
 
@@ -86,39 +96,77 @@ def _array(item):
             size *= length
         fits = size == len(content)
     if not fits:
-        raise UserError("the checkpoint is damaged: an array does not fit its bytes")
+        raise DamagedError("the checkpoint is damaged: an array does not fit its bytes")
     return np.frombuffer(content, name).reshape(shape).copy()
 
 
-def save(path, state):
-    """Writes the state so that `path` holds the old file or the new one, whole, whenever the process dies."""
-    content = pickle.dumps(pack({"format": FORMAT, "version": VERSION, **state}), protocol=4)
-    write_atomically(path, content)
+def save(path, state, keep=1):
+    """Writes the state so that `path` holds the old file or the new one, whole, whenever the process dies.
+
+    keep: how many checkpoints there are at most, this one included; see `older`.
+    Raises OSError where it cannot be written; then `path` is as it was.
+    """
+    packed = pack({"format": FORMAT, "version": VERSION, **state})
+    content = sealed(pickle.dumps({**packed, "sha256": bytes(DIGEST_BYTES)}, protocol=4))
+    files.write_atomically(path, content, lambda: _make_room(Path(path), keep))
 
 
-def write_atomically(path, content):
-    """Bytes to a temporary file beside `path`, synced to the disk, then renamed over it."""
+def older(path, age):
+    """Where the checkpoint is that was in `path` before `age` more were saved: checkpoint.1.pkl for checkpoint.pkl."""
     path = Path(path)
-    temporary = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
+    return path.with_name(f"{path.stem}.{age}{path.suffix}") if age else path
+
+
+def kept(path):
+    """The ages of the older checkpoints that are there, the newest first."""
+    path = Path(path)
+    names = re.compile(re.escape(path.stem) + r"\.([1-9][0-9]{0,8})" + re.escape(path.suffix))
+    return sorted(int(match[1]) for name in os.listdir(path.parent) if (match := names.fullmatch(name)))
+
+
+def _make_room(path, keep):
+    """Renames each checkpoint to one older, and gives the newest a second name, so that it is never missing."""
+    for age in reversed(kept(path)):
+        if age + 1 < keep:
+            older(path, age).replace(older(path, age + 1))
+        else:
+            older(path, age).unlink()
+    if keep > 1 and path.exists():
+        try:
+            older(path, 1).hardlink_to(path)
+        except OSError:  # a file system without links
+            files.write_atomically(older(path, 1), path.read_bytes())
+
+
+def restore_newest(path, good):
+    """Puts `good`, a checkpoint kept from before, in the place of the damaged `path`, which becomes NAME.damaged.pkl."""
+    path = Path(path)
+    if path.exists():
+        path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+    Path(good).replace(path)
+    files.sync_folder(path.parent)
+
+
+def sealed(content):
+    """The bytes of a checkpoint with the checksum that belongs to them. Raises ValueError where there is no place for it."""
+    start = len(content) - len(END) - DIGEST_BYTES
+    if start < len(SEAL) or content[start - len(SEAL) : start] != SEAL or not content.endswith(END):
+        raise ValueError("these bytes do not end in a checksum")
+    return content[:start] + hashlib.sha256(memoryview(content)[:start]).digest() + END
+
+
+def _is_sealed(content):
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename, too, must be on the disk
-    finally:
-        os.close(folder)
+        return sealed(content) == content
+    except ValueError:
+        return False
 
 
 def load(path):
-    """The state that `save` wrote. Raises UserError for a file that is anything else; runs no code of it."""
+    """The state that `save` wrote. Raises UserError for a file that is anything else; runs no code of it.
+
+    Where the file is not whole, or not there, that is a DamagedError.
+    """
     path = Path(path)
     try:
         if path.exists() and not path.is_file():  # reading a device or a pipe might never end
@@ -126,38 +174,63 @@ def load(path):
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path} is larger than any checkpoint ({MOST_BYTES >> 30} GiB)")
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DamagedError(f"cannot read the checkpoint {path}: {error.strerror}") from None
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from None
     _check_opcodes(content, path)
     try:
         state = pickle.loads(content)
     except Exception as error:  # whatever a broken pickle raises, the user gets one line
-        raise UserError(f"{path} is damaged: {type(error).__name__} while reading it") from None
+        raise DamagedError(f"{path} is damaged: {type(error).__name__} while reading it") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path} is no checkpoint of minigan")
-    if state.get("version") != VERSION:
-        raise UserError(f"{path} is of format version {state.get('version')!r}; this minigan reads {VERSION}")
+        raise DamagedError(f"{path} is no checkpoint of minigan")
+    version = state.get("version")
+    if version not in (VERSION, WITHOUT_CHECKSUM):
+        raise UserError(f"{path} is of format version {ascii(version):.50}; this minigan reads {VERSION}")
+    if version == VERSION and not _is_sealed(content):
+        raise DamagedError(f"{path} is damaged: its checksum does not fit")
+    state.pop("sha256", None)
     return unpack(state, len(content))
 
 
+def load_newest(path):
+    """(the state in `path`, path); or, where that is damaged or missing, those of the newest good one kept from before.
+
+    That an older one is taken is said on standard error. Raises the UserError of `path` where there is no good one.
+    """
+    path = Path(path)
+    try:
+        return load(path), path
+    except DamagedError as error:
+        for age in kept(path) if path.parent.is_dir() else ():
+            with contextlib.suppress(DamagedError):
+                state = load(older(path, age))
+                print(f"minigan: {error}; taking the one kept from before it, {older(path, age)}", file=sys.stderr)
+                return state, older(path, age)
+        raise
+
+
 def _check_opcodes(content, path):
-    """Raises UserError unless the whole file is one pickle of harmless opcodes."""
+    """Raises DamagedError unless the whole file is one pickle of harmless opcodes."""
     stopped = None
     try:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(content)):
             if opcode.name not in HARMLESS:
-                raise UserError(
+                raise DamagedError(
                     f"{path} is refused: opcode {opcode.name} at byte {position} has no place in a checkpoint"
                 )
             if count > MOST_OPCODES:
-                raise UserError(f"{path} is refused: more than {MOST_OPCODES} opcodes")
+                raise DamagedError(f"{path} is refused: more than {MOST_OPCODES} opcodes")
             # A frame announces bytes that follow; the unpickler would reserve them unseen.
             if opcode.name == "FRAME" and argument > len(content) - position - 9:
-                raise UserError(f"{path} is truncated")
+                raise DamagedError(f"{path} is truncated")
+            if opcode.name == "LONG1" and content[position + 1] > MOST_INTEGER_BYTES:
+                raise DamagedError(f"{path} is refused: an integer of {content[position + 1]} bytes")
             stopped = position if opcode.name == "STOP" else None
     except UserError:
         raise
     except Exception:  # genops raises ValueError, but also others on damaged text
-        raise UserError(f"{path} is truncated, or no checkpoint of minigan") from None
+        raise DamagedError(f"{path} is truncated, or no checkpoint of minigan") from None
     if stopped != len(content) - 1:
-        raise UserError(f"{path} is refused: bytes follow the end of the pickle")
+        raise DamagedError(f"{path} is refused: bytes follow the end of the pickle")

@@ -1,13 +1,14 @@
-"""What the commands share: arguments that are checked as they are read, and errors of one line."""
+"""What the commands share: arguments that are checked as they are read, errors of one line, an end in good order."""
 
 import argparse
 import math
 import os
+import signal
 import sys
 
 from minigan.errors import UserError
 
-EXIT_BAD_INPUT = 2
+EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +24,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Calls main(); an error of the user's or the system's becomes one line and exit code 2."""
+    """Calls main(); an error of the user's or the system's becomes one line and exit code 2.
+
+    Ctrl-C ends it with exit code 130, SIGTERM with 143, once it has cleaned up.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = main()
         if sys.stdout is not None:
@@ -40,7 +45,22 @@ def run(main):
         raise SystemExit(EXIT_BAD_INPUT) from None
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _terminate(number, frame):
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def _interrupted_while_importing(kind, error, trace):
+    if issubclass(kind, KeyboardInterrupt):
+        print("minigan: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+if any(word.startswith("minigan.") for word in sys.orig_argv[1:]):  # python -m minigan.train: we are the program
+    sys.excepthook = _interrupted_while_importing
 
 
 def path(text):

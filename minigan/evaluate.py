@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, checkpoint, cli, data, evaluation, judge, report, sampling, settings
+from minigan import backend, checkpoint, cli, data, evaluation, files, judge, report, sampling, settings
 from minigan.errors import UserError
 
 WIDTH = 120  # characters of a line of words
@@ -95,7 +95,7 @@ def main(argv=None):
             print(f"minigan: {line}", file=sys.stderr)
     if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file():
         try:
-            checkpoint.write_atomically(path.with_name("scores.json"), content.encode())
+            files.write_atomically(path.with_name("scores.json"), content.encode())
             report.write(path.parent)
         except OSError as error:
             raise UserError(
@@ -108,7 +108,7 @@ def main(argv=None):
 
 def _read_checkpoint(path, arguments, device):
     """(source, data set, splits trained on, count, a function of progress that draws the images) of a checkpoint."""
-    state = checkpoint.load(path)
+    state, path = checkpoint.load_newest(path)
     generator, recipe, averaged = sampling.generator_of(state, path, device, arguments.ema)
     step = state.get("step")
     if type(step) is not int or step < 0:

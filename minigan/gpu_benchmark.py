@@ -7,14 +7,13 @@ Each may fail, for a library may refuse to capture or to compile: the others go 
 
 import functools
 import math
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minigan import backend
+from minigan import backend, environment
 from minigan.benchmark import WARM_UP_SHARE, Timing
 from minigan.kernels.launch import record
 
@@ -165,7 +164,9 @@ def matrix_rate(device):
 
 def machine(device):
     """The device, its driver and CuPy's version, in words."""
-    return f"{backend.describe(device)}, {_driver()}CuPy {backend.array_module(device).__version__}"
+    driver = environment.gpu_driver()
+    driver = f"driver {driver}, " if driver else ""
+    return f"{backend.describe(device)}, {driver}CuPy {backend.array_module(device).__version__}"
 
 
 def say(text):
@@ -200,12 +201,3 @@ def _count(competitor, seconds):
         count = max(2 * count, math.floor(TRIAL_SHARE * seconds / each))
         each = seconds_of(competitor, count) * competitor.calls
     return max(1, round(seconds / each))
-
-
-def _driver():
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        found = subprocess.run(query, check=True, capture_output=True, text=True, timeout=20).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return f"driver {found[0]}, " if found else ""

@@ -1,10 +1,13 @@
-"""Pictures of a run: sample grids, loss curves, and the samples as an animation."""
+"""Pictures of a run: sample grids, loss curves, and the samples as an animation. A file is replaced whole."""
 
 import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from minigan import files
 
 SCALE = 2  # screen pixels of one image pixel
 GAP = 2  # image pixels between the images of a grid
@@ -26,7 +29,9 @@ def grid(images):
 def save_grid(path, images):
     """Writes images (N, H, W) uint8 as a PNG grid."""
     sheet = Image.fromarray(grid(images))
-    sheet.resize((sheet.width * SCALE, sheet.height * SCALE), Image.Resampling.NEAREST).save(path)
+    content = io.BytesIO()
+    sheet.resize((sheet.width * SCALE, sheet.height * SCALE), Image.Resampling.NEAREST).save(content, "png")
+    files.write_atomically(path, content.getvalue())
 
 
 def save_losses(path, steps, loss_d, loss_g, title):
@@ -47,17 +52,21 @@ def save_losses(path, steps, loss_d, loss_g, title):
     axes.legend()
     axes.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120)
     pyplot.close(figure)
+    files.write_atomically(path, content.getvalue())
 
 
 def save_animation(path, pictures, seconds=8.0):
     """Writes the PNG files `pictures`, in order, as an endless GIF that takes about `seconds` a turn."""
     frames = []
     for picture in pictures:
-        with contextlib.suppress(UnidentifiedImageError):  # not ours: leave it out
+        with contextlib.suppress(OSError):  # no picture, or a damaged one: leave it out
             frames.append(Image.open(Path(picture)).convert("L"))
     if frames:
         each = int(np.clip(1000 * seconds / len(frames), 40, 800))  # milliseconds
         durations = [each] * (len(frames) - 1) + [2000]  # the last one stays
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        content = io.BytesIO()
+        frames[0].save(content, "gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        files.write_atomically(path, content.getvalue())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import checkpoint, data, evaluation, recipes, sampling, train
+from minigan import checkpoint, data, evaluation, files, recipes, sampling, train
 from minigan.errors import UserError
 
 OURS, PEER = "minigan", "pytorch"
@@ -88,7 +88,7 @@ def scored(folder, seeds, steps, count, reference, progress=None):
         if name not in kept:
             estimates, _ = reference.score(images, splits=recipes.RECIPES[source["recipe"]].splits)
             kept[name] = {metric: estimate.value for metric, estimate in estimates.items()}
-            checkpoint.write_atomically(kept_in, json.dumps(kept, indent=2).encode())
+            files.write_atomically(kept_in, json.dumps(kept, indent=2).encode())
         found[key] = kept[name]
         if progress:
             progress(1)

@@ -1,13 +1,12 @@
 """The folder a run leaves behind, written as it goes.
 
-config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, report.html, checkpoint.pkl. Rows reach
-the disk before the checkpoint that counts on them; the checkpoint and config.json are replaced whole.
+config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, report.html, checkpoint.pkl and the ones
+before it. Rows reach the disk before the checkpoint that counts on them; every other file is replaced whole.
 """
 
 import csv
 import json
 import os
-import platform
 import re
 import time
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import __version__, checkpoint, plots, report, rows
+from minigan import checkpoint, environment, files, plots, report, rows
 from minigan.errors import UserError
 
 FLUSH_EVERY = 50  # rows of metrics.csv
@@ -23,7 +22,7 @@ REPORT_SHARE = 0.03  # of the time, at most, goes into reports while the run goe
 
 
 class RunFolder:
-    """Where a run writes. `create` refuses a folder that holds a run; `reopen` continues one."""
+    """Where a run writes. `create` refuses a folder that holds a run; `reopen` continues one. Both inside `locked`."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -33,6 +32,17 @@ class RunFolder:
         self.report = self.path / "report.html"
         self._rows = None
         self._next_report = 0.0  # not before then
+
+    def locked(self):
+        """A block in which no other process writes the folder, which is made if need be.
+
+        Raises UserError where one does, or where nothing can be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
+        return files.locked(self.path)
 
     def create(self, run):
         """Makes the folder and saves the run in it, so that from now on --resume finds something.
@@ -53,15 +63,18 @@ class RunFolder:
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._writer.writerow(rows.COLUMNS)
 
-    def reopen(self, run):
+    def reopen(self, run, loaded_from=None):
         """Opens the metrics for the rows after the run's step, dropping those already there.
 
+        loaded_from: the checkpoint that the run goes on from, where it is an older one; it takes the damaged one's place.
         Raises UserError where the rows up to it are not all there, or nothing can be written.
         """
         try:
             kept = self._rows_up_to(run.step)
+            if loaded_from not in (None, self.checkpoint):
+                checkpoint.restore_newest(self.checkpoint, loaded_from)
             self.samples.mkdir(exist_ok=True)
-            checkpoint.write_atomically(self.metrics, ("\n".join([",".join(rows.COLUMNS), *kept]) + "\n").encode())
+            files.write_atomically(self.metrics, ("\n".join([",".join(rows.COLUMNS), *kept]) + "\n").encode())
             self._write_config(run)
             self._rows = open(self.metrics, "a", newline="")
         except OSError as error:
@@ -87,8 +100,8 @@ class RunFolder:
         return lines
 
     def _write_config(self, run):
-        config = {**asdict(run.settings), "environment": {**environment(), **run.environment()}}
-        checkpoint.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
+        config = {**asdict(run.settings), "environment": {**environment.versions(run.device), **run.environment()}}
+        files.write_atomically(self.config, (json.dumps(config, indent=2) + "\n").encode())
 
     def write_row(self, row, signals=None):
         """One step's metrics, and the signals {name: value} where it was probed."""
@@ -100,7 +113,7 @@ class RunFolder:
         """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
         self._rows.flush()
         os.fsync(self._rows.fileno())
-        checkpoint.save(self.checkpoint, run.state())
+        checkpoint.save(self.checkpoint, run.state(), run.settings.keep)
 
     def write_sample(self, run):
         """The picture of the run's fixed latents now."""
@@ -141,16 +154,3 @@ class RunFolder:
     def has_pictures(self):
         """Whether curves, animation and report are there (a process may be killed before it draws them)."""
         return self.curves.exists() and self.animation.exists() and self.report.exists()
-
-
-def environment():
-    """What the numbers of a run depend on besides its settings."""
-    import numba
-
-    return {
-        "minigan": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
-        "machine": platform.machine(),
-    }

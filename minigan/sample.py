@@ -1,11 +1,12 @@
 """python -m minigan.sample: draws images from a checkpoint's generator."""
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
 
-from minigan import backend, cli, plots, sampling
+from minigan import backend, cli, files, plots, sampling
 from minigan.errors import UserError
 
 
@@ -65,7 +66,9 @@ def main(argv=None):
         if out.suffix == ".png":
             plots.save_grid(out, images)
         else:
-            np.save(out, images)
+            content = io.BytesIO()
+            np.save(content, images)
+            files.write_atomically(out, content.getvalue())
     except OSError as error:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
     print(f"{len(images)} images in {out}")

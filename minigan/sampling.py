@@ -26,19 +26,28 @@ def load_generator(path, device="cpu", average=None):
 
     average: whether to take the moving average of the generator's weights (train --ema); by default where there is one.
     """
-    generator, recipe, _ = generator_of(checkpoint.load(path), path, device, average)
+    generator, recipe, _ = generator_of(*checkpoint.load_newest(path), device, average)
     return generator, recipe
 
 
 def generator_of(state, path, device="cpu", average=None):
     """(generator in eval mode, its Recipe, whether it is the average) of a checkpoint's state; as `load_generator`."""
-    recipe = recipes.RECIPES[settings.settings_of(state, path).recipe]
     if average and "average" not in state:
         raise UserError(f"{path} has no moving average of the generator: train with --ema DECAY, or leave out --ema")
     averaged = "average" in state if average is None else average
-    generator = recipe.generator()
+    generator, recipe = network_of(state, path, "generator", "average" if averaged else "generator")
+    return generator.to(device), recipe, averaged
+
+
+def network_of(state, path, name, weights=None):
+    """(the "generator" or "discriminator" in eval mode, its Recipe) of a checkpoint's state; as `load_generator`.
+
+    weights: under what name the state has them, if it is another.
+    """
+    recipe = recipes.RECIPES[settings.settings_of(state, path).recipe]
+    network = getattr(recipe, name)()
     try:
-        generator.load_state_dict(state["average" if averaged else "generator"])
+        network.load_state_dict(state[weights or name])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} is damaged: its generator does not fit {recipe.name} ({error})") from None
-    return generator.to(device).eval(), recipe, averaged
+        raise UserError(f"{path} is damaged: its {name} does not fit {recipe.name} ({error})") from None
+    return network.eval(), recipe

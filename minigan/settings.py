@@ -7,6 +7,7 @@ from minigan import recipes
 from minigan.errors import UserError
 
 LOSSES = ("nonsaturating", "minimax")
+ON_NONFINITE = ("stop", "skip")
 
 
 @dataclass
@@ -31,10 +32,22 @@ class Settings:
     sample_every: int | None  # steps; None: as the recipe says
     ema: float | None  # decay of the moving average of G's weights; None: no average
     probe_every: int | None  # steps between two looks at the run's signals; 0: none; None: as signals.py says
+    keep: int  # checkpoints, the newest included
+    on_nonfinite: str  # what to do where a number is not finite: stop, or skip the step
 
 
 # What a resumed run may change: when it ends, saves and draws, and where the (same) images now lie.
-FREE_SETTINGS = ("epochs", "steps", "checkpoint_every", "checkpoint_steps", "sample_every", "probe_every", "dataset")
+FREE_SETTINGS = (
+    "epochs",
+    "steps",
+    "checkpoint_every",
+    "checkpoint_steps",
+    "sample_every",
+    "probe_every",
+    "keep",
+    "on_nonfinite",
+    "dataset",
+)
 
 
 def default_settings(recipe, /, **chosen):
@@ -44,7 +57,7 @@ def default_settings(recipe, /, **chosen):
         lr_d=recipe.lr_d, d_steps=1, d_steps_epochs=None, loss="nonsaturating", seed=0, dataset="mnist",
         shuffle=True, normalise=True,
         checkpoint_every=recipe.checkpoint_every, checkpoint_steps=None, sample_every=None,
-        ema=None, probe_every=None,
+        ema=None, probe_every=None, keep=2, on_nonfinite="stop",
     )  # fmt: skip
     return Settings(**{**own, **{name: value for name, value in chosen.items() if value is not None}})
 
@@ -80,6 +93,8 @@ def _is_possible(name, value):
         return 0 < value < 1
     if name == "loss":
         return value in LOSSES
+    if name == "on_nonfinite":
+        return value in ON_NONFINITE
     if isinstance(value, str):
         return 0 < len(value) < 4096 and value.isprintable()
     if isinstance(value, float):

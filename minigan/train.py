@@ -7,10 +7,13 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from minigan import backend, checkpoint, cli, evaluate, run_folder, signals, training
+from minigan import cli  # first, so that Ctrl-C gives one line while the others are loaded, too
+from minigan import backend, checkpoint, evaluate, run_folder, signals, training
 from minigan.doctor import Doctor
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
+
+CHECKPOINT = "checkpoint.pkl"
 
 
 def parser():
@@ -76,6 +79,10 @@ def parser():
         "--checkpoint-every", type=cli.positive_int, metavar="EPOCHS", help="how often to save (default: by recipe)"
     )
     p.add_argument("--checkpoint-steps", type=cli.positive_int, metavar="STEPS", help="save every so many steps, too")
+    p.add_argument("--keep", type=cli.positive_int, metavar="N", help="checkpoints there are, the newest included; where one "
+                   "is damaged, --resume takes the one before it (default: 2)")  # fmt: skip
+    p.add_argument("--on-nonfinite", choices=("stop", "skip"), help="where a step leaves a NaN or an infinity: stop and "
+                   "say what made it, or skip the step and go on (default: stop)")  # fmt: skip
     p.add_argument(
         "--sample-every",
         type=cli.positive_int,
@@ -107,7 +114,12 @@ def main(argv=None):
     device = backend.select_device(arguments.device)
     backend.set_threads(arguments.threads)
     backend.set_precision(arguments.precision, device)
-    run, folder = _resume(arguments, device) if arguments.resume is not None else _start(arguments, device)
+    with contextlib.ExitStack() as held:
+        begin = _start if arguments.resume is None else _resume
+        return _run(arguments, device, *begin(arguments, device, held))
+
+
+def _run(arguments, device, run, folder):
     if run.step >= run.last_step:
         if not folder.has_pictures():
             folder.redraw(run)
@@ -175,33 +187,41 @@ def _option(name, value):
     return f"--{option} {value}"
 
 
-def _start(arguments, device):
+def _folder(arguments):
+    """The folder of the run that --resume names. Raises UserError where there is none."""
+    if arguments.resume is True:
+        path = Path(arguments.out or f"runs/{arguments.recipe or 'chaudhary2024'}")
+    else:
+        path = Path(arguments.resume)
+    path = path / CHECKPOINT if path.is_dir() else path
+    there = path.is_file() or path.parent.is_dir() and checkpoint.kept(path)
+    if not there or path.name != CHECKPOINT:
+        raise UserError(
+            f"--resume: there is no checkpoint {path}; start without --resume, or name the {CHECKPOINT} of a run's folder"
+        )
+    if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
+        raise UserError(
+            f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}"
+        )
+    return path.parent
+
+
+def _start(arguments, device, held):
     recipe = RECIPES[arguments.recipe or "chaudhary2024"]
     settings = training.default_settings(recipe, **_chosen(arguments))
     for name in training.impossible_settings(settings):
         raise UserError(f"--{name.replace('_', '-')} {ascii(getattr(settings, name))} cannot be used")
     run = training.Run(settings, device, arguments.graph)
     folder = run_folder.RunFolder(arguments.out or f"runs/{recipe.name}")
+    held.enter_context(folder.locked())
     folder.create(run)
     return run, folder
 
 
-def _resume(arguments, device):
-    if arguments.resume is True:
-        path = Path(arguments.out or f"runs/{arguments.recipe or 'chaudhary2024'}")
-    else:
-        path = Path(arguments.resume)
-    if path.is_dir():
-        path = path / "checkpoint.pkl"
-    if not path.is_file() or path.name != "checkpoint.pkl":
-        raise UserError(
-            f"--resume: there is no checkpoint {path}; start without --resume, or name the checkpoint.pkl of a run's folder"
-        )
-    if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
-        raise UserError(
-            f"--resume continues in the checkpoint's own folder, {path.parent}: leave out --out {arguments.out}"
-        )
-    state = checkpoint.load(path)
+def _resume(arguments, device, held):
+    folder = run_folder.RunFolder(_folder(arguments))
+    held.enter_context(folder.locked())
+    state, path = checkpoint.load_newest(folder.checkpoint)
     settings = training.settings_of(state, path)
     if arguments.d_steps and arguments.d_steps != (settings.d_steps, settings.d_steps_epochs):
         only = f":{settings.d_steps_epochs}" if settings.d_steps_epochs else ""
@@ -224,9 +244,8 @@ def _resume(arguments, device):
     )
     if before != now and not arguments.quiet and run.step < run.last_step:
         print(f"minigan: the run was saved on {before} and goes on with {now}: its bits may differ", file=sys.stderr)
-    folder = run_folder.RunFolder(path.parent)
     if run.step < run.last_step:
-        folder.reopen(run)
+        folder.reopen(run, path)
     return run, folder
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, checkpoint, cli, data, functions, init, judge, nn, optim, random
+from minigan import backend, cli, data, files, functions, init, judge, nn, optim, random
 from minigan.errors import UserError
 from minigan.tensor import Tensor, grad
 
@@ -174,7 +174,7 @@ def _write(out, content):
     """Writes a file that must not be there yet: not even if it has appeared since the training began."""
     temporary = out.with_name(f"{out.name}.tmp")
     try:
-        checkpoint.write_atomically(temporary, content)
+        files.write_atomically(temporary, content)
     except OSError as error:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
     try:

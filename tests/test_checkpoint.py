@@ -25,6 +25,14 @@ STATE = {
 }
 
 
+HEAD = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}
+
+
+def sealed_pickle(state):
+    """The bytes of a checkpoint of this state, which may be one that `save` would never write."""
+    return checkpoint.sealed(pickle.dumps({**HEAD, **state, "sha256": bytes(32)}, 4))
+
+
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "checkpoint.pkl"
@@ -77,8 +85,7 @@ class Attack:
 )
 def test_a_pickle_that_would_call_is_refused_unexecuted(tmp_path, monkeypatch, protocol, attack):
     monkeypatch.chdir(tmp_path)
-    state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": attack}
-    refused(tmp_path / "c.pkl", pickle.dumps(state, protocol), "refused")
+    refused(tmp_path / "c.pkl", pickle.dumps({**HEAD, "x": attack}, protocol), "refused")
     assert not (tmp_path / "executed").exists()
 
 
@@ -143,15 +150,13 @@ def test_shapes_that_do_not_fit_their_bytes_are_refused(tmp_path):
     good = {"dtype": "float32", "shape": [2], "bytes": bytes(8)}
     for bad in ({"shape": [3]}, {"shape": [-2]}, {"shape": [2**62, 2**62]}, {"shape": [2.0]}, {"dtype": "object"},
                 {"dtype": "float64"}, {"dtype": []}, {"bytes": "text"}, {"shape": [True, 2]}):  # fmt: skip
-        state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": {**good, **bad}}
-        refused(tmp_path / "c.pkl", pickle.dumps(state, 4), "damaged")
+        refused(tmp_path / "c.pkl", sealed_pickle({"x": {**good, **bad}}), "does not fit its bytes")
 
 
 def test_bytes_named_many_times_do_not_multiply_in_memory(tmp_path):
     content = bytes(1 << 16)
     arrays = [{"dtype": "uint8", "shape": [1 << 16], "bytes": content} for _ in range(5_000)]
-    state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": arrays}
-    refused(tmp_path / "c.pkl", pickle.dumps(state, 4), "larger than the file")
+    refused(tmp_path / "c.pkl", sealed_pickle({"x": arrays}), "larger than the file")
 
 
 def test_a_device_or_a_pipe_is_not_read(tmp_path):
@@ -162,12 +167,90 @@ def test_a_device_or_a_pipe_is_not_read(tmp_path):
 
 
 def test_a_file_that_contains_itself_or_nests_without_end_is_refused(tmp_path):
-    state = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}
-    loop = dict(state)
-    loop["x"] = loop
-    refused(tmp_path / "c.pkl", pickle.dumps(loop, 4), "damaged")
+    loop = []
+    loop.append(loop)
+    refused(tmp_path / "c.pkl", sealed_pickle({"x": loop}), "a part of itself twice")
     deep = b"\x80\x04" + b"]" * 50_000 + b"a" * 49_999 + b"."
     refused(tmp_path / "c.pkl", deep)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, STATE)
+    content = path.read_bytes()
+    start = content.index(STATE["weights"]["0.weight"].tobytes())
+    for position in (start, start + 23, len(content) - 4, len(content) - 35):
+        flipped = bytearray(content)
+        flipped[position] ^= 1
+        refused(path, flipped, "its checksum does not fit")
+        if position < len(content) - 35:
+            path.write_bytes(checkpoint.sealed(bytes(flipped)))
+            checkpoint.load(path)
+
+
+def test_a_checkpoint_from_before_there_were_checksums_is_read(tmp_path):
+    (tmp_path / "c.pkl").write_bytes(pickle.dumps({"format": checkpoint.FORMAT, "version": 1, "step": 5}, 4))
+    assert checkpoint.load(tmp_path / "c.pkl")["step"] == 5
+
+
+def test_tuples_and_long_integers_which_no_checkpoint_has_are_refused(tmp_path):
+    refused(tmp_path / "c.pkl", sealed_pickle({"x": (1, 2)}), "TUPLE2")
+    refused(tmp_path / "c.pkl", sealed_pickle({"x": {2**80: 1}}), "an integer of 11 bytes")
+
+
+def steps_kept(path):
+    return [checkpoint.load(checkpoint.older(path, age))["step"] for age in (0, *checkpoint.kept(path))]
+
+
+def test_the_last_ones_are_kept(tmp_path):
+    path = tmp_path / "c.pkl"
+    for step in range(6):
+        checkpoint.save(path, {"step": step}, keep=3)
+    assert steps_kept(path) == [5, 4, 3]
+    checkpoint.save(path, {"step": 6}, keep=5)
+    assert steps_kept(path) == [6, 5, 4, 3]
+    checkpoint.save(path, {"step": 7}, keep=2)
+    assert steps_kept(path) == [7, 6]
+    checkpoint.save(path, {"step": 8})
+    assert steps_kept(path) == [8] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_links_the_last_ones_are_kept_as_copies(tmp_path, monkeypatch):
+    def fail(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    for step in range(4):
+        checkpoint.save(tmp_path / "c.pkl", {"step": step}, keep=3)
+    assert steps_kept(tmp_path / "c.pkl") == [3, 2, 1]
+
+
+def test_the_newest_good_one_is_taken_and_takes_the_place_of_a_damaged_one(tmp_path, capsys):
+    path = tmp_path / "c.pkl"
+    for step in range(4):
+        checkpoint.save(path, {"step": step}, keep=4)
+    for damaged in (path, checkpoint.older(path, 1)):
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+    state, found = checkpoint.load_newest(path)
+    assert state["step"] == 1 and found == checkpoint.older(path, 2)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "c.pkl is truncated" in said and str(found) in said
+    checkpoint.restore_newest(path, found)
+    assert checkpoint.load(path)["step"] == 1 and (tmp_path / "c.damaged.pkl").exists()
+    checkpoint.save(path, {"step": 2}, keep=4)
+    assert checkpoint.load_newest(path)[0]["step"] == 2 and checkpoint.load(checkpoint.older(path, 1))["step"] == 1
+    path.unlink()
+    assert checkpoint.load_newest(path)[0]["step"] == 1
+
+
+def test_a_checkpoint_of_a_newer_minigan_is_not_passed_over_for_an_older_one(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, {"step": 1}, keep=2)
+    checkpoint.save(path, {"step": 2}, keep=2)
+    path.unlink()
+    path.write_bytes(sealed_pickle({"version": checkpoint.VERSION + 1}))
+    with pytest.raises(UserError, match="version"):
+        checkpoint.load_newest(path)
 
 
 def test_other_formats_and_versions_are_named(tmp_path):
@@ -185,7 +268,7 @@ def test_a_save_that_fails_keeps_the_old_file_and_leaves_no_litter(saved, monkey
             def fail(*_):
                 raise OSError(28, "No space left on device")
 
-            patch.setattr(checkpoint.os, function, fail)
+            patch.setattr(os, function, fail)
             with pytest.raises(OSError):
                 checkpoint.save(saved, {**STATE, "step": 8})
         assert saved.read_bytes() == before and list(saved.parent.iterdir()) == [saved]

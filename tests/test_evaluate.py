@@ -272,7 +272,7 @@ def test_scores_that_cannot_be_kept_are_printed_first(run, capsys, monkeypatch):
     def refuse(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(evaluate.checkpoint, "write_atomically", refuse)
+    monkeypatch.setattr(evaluate.files, "write_atomically", refuse)
     with pytest.raises(UserError, match="cannot be kept in .*No space left"):
         evaluate.main([str(run), "--count", "10", "--device", "cpu"])
     assert "Inception Score" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import string
 from html import escape
 from pathlib import Path
 
-from minigan import checkpoint
+from minigan import files
 from minigan.report import facts, sections
 
 
@@ -21,7 +21,7 @@ def write(folder):
     """
     run = facts.read(folder)
     path = run.folder / "report.html"
-    checkpoint.write_atomically(path, page(run).encode("utf-8", "replace"))
+    files.write_atomically(path, page(run).encode("utf-8", "replace"))
     return path
 
 

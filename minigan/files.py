@@ -1,0 +1,82 @@
+"""Files that are there whole or not at all, and a folder that one process at a time writes.
+
+Whatever kills the process, or however full the disk, a reader finds the old content or the new. That a file's content
+is synced before it is renamed, and the folder after, is what makes it hold for a power cut, too (Pillai et al., "All
+File Systems Are Not Created Equal", OSDI 2014).
+"""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from minigan.errors import UserError
+
+LOCK = ".lock"
+
+
+def write_atomically(path, content, before_rename=lambda: None):
+    """Bytes to a temporary file beside `path`, synced to the disk, then renamed over it.
+
+    before_rename: called when the new content is safe on the disk and the old file still in place.
+    Raises OSError where that fails; then `path` is as it was, and the temporary file gone.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        before_rename()
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path):
+    """Makes the folder's own entries (a rename, a new name) lasting. Raises OSError where that fails."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Inside the block no other process is in such a block for the same folder, which must exist.
+
+    The lock is the operating system's (flock) on an empty file in the folder: it ends with its process, however that
+    ends. Raises UserError where another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks: there, nobody is kept out
+        yield
+        return
+    path = Path(folder) / LOCK
+    try:
+        file = open(path, "a+")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                file.seek(0)
+                holder = file.read(20).strip()
+                process = f"process {holder}" if holder.isdigit() else "another process"
+                raise UserError(
+                    f"{process} is training in {folder}: wait for it, stop it, or choose another --out"
+                ) from None
+            # A file system without locks (some network ones): training there is better than not training.
+        else:
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield
