@@ -13,7 +13,7 @@ from minigan import backend, data
 from minigan.functions import batches_in_one
 from minigan.nn import Module
 from minigan.optim import LossScale, Optimizer
-from minigan.tensor import Tensor, concatenate, grad, no_grad
+from minigan.tensor import Tensor, concatenate, grad, located, no_grad
 
 
 @dataclass
@@ -52,11 +52,13 @@ class Outcome:
     fake: Tensor
 
 
+@located("D's loss")
 def discriminator_loss(criterion, real, fake):
     """-log D(x) - log(1 - D(G(z))), each averaged over its batch."""
     return criterion(real, _labels(real, 1)) + criterion(fake, _labels(fake, 0))
 
 
+@located("G's loss")
 def generator_loss(criterion, fake, loss="nonsaturating"):
     """-log D(G(z)), or for loss="minimax" log(1 - D(G(z))), averaged over the batch.
 
