@@ -5,6 +5,7 @@ matter most: a discriminator that wins leaves no gradient, a generator that coll
 what lasts is reported: over several probes and steps in a row, after the unrest of the first steps.
 """
 
+import json
 import math
 from collections import namedtuple
 from dataclasses import dataclass, replace
@@ -28,6 +29,11 @@ FOOLED = 0.1  # by which its mean output for generated images exceeds that for r
 NO_GRADIENT = 1e-6  # an L2 norm over all parameters; in a healthy run it is above 0.1
 LARGE_STEP = 4e-3  # of the weights' size; Adam's usual ones are about a thousandth
 NO_STEP = 2.0**-24  # of a float32's size: adding less than that does not change it
+# The numbers of every step: their columns, and what they are.
+NUMBERS = {
+    "loss_d": "the loss of D", "loss_g": "the loss of G", "d_real": "D's mean output for real images",
+    "d_fake": "D's mean output for generated images",
+}  # fmt: skip
 
 # What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
 Look = namedtuple("Look", "step loss_g real fake signals")
@@ -47,10 +53,14 @@ class Finding:
 
 
 class Doctor:
-    """Takes the rows of a run one by one, as dicts {column: number or None}."""
+    """Takes the rows of a run one by one, as dicts {column: number or None}.
 
-    def __init__(self):
-        self.probes = 0
+    skipping: whether a step that leaves a number that is not finite is skipped; where the run goes on after one, it was.
+    """
+
+    def __init__(self, skipping=False):
+        self.probes, self.skipping = 0, skipping
+        self._not_finite, self._goes_on = [], False  # the steps whose numbers are none, and whether others followed
         self._sums, self._count = [0.0] * 3, 0  # of loss_g, d_real, d_fake, since the last probe
         self._streaks = [[] for _ in CONDITIONS]  # the Looks in a row at which each held
         self._found = {}  # {kind: Finding}
@@ -58,7 +68,9 @@ class Doctor:
 
     def add(self, row):
         """Takes the next row in. Returns a new Finding, or None."""
-        if not (math.isfinite(row["loss_d"]) and math.isfinite(row["loss_g"])):
+        self._goes_on = bool(self._not_finite)
+        if not all(math.isfinite(row[name]) for name in NUMBERS):
+            self._not_finite.append(row["step"])
             return self._report(row["step"], "not_a_number", _not_a_number_says(row))
         self._sums = [total + row[name] for total, name in zip(self._sums, ("loss_g", "d_real", "d_fake"))]
         self._count += 1
@@ -96,15 +108,18 @@ class Doctor:
         return [self._until_when(finding) for finding in self._found.values()]
 
     def _until_when(self, finding):
+        if finding.kind == "not_a_number":
+            skipped = self.skipping or self._goes_on
+            return replace(finding, sentence=_skipped_says(self._not_finite)) if skipped else finding
         step, probe = self._held.get(finding.kind, (0, self.probes))
         if self.probes - probe < PROBES:
             return finding
         return replace(finding, sentence=f"{finding.sentence} (That lasted until step {step:,}.)")
 
 
-def diagnose(rows):
-    """The Findings in rows of metrics.csv, dicts {column: number or None}, in the order in which they appeared."""
-    doctor = Doctor()
+def diagnose(rows, skipping=False):
+    """The Findings in rows of metrics.csv, in the order in which they appeared; rows and skipping as for a Doctor."""
+    doctor = Doctor(skipping)
     for row in rows:
         doctor.add(row)
     return doctor.findings
@@ -230,11 +245,21 @@ def _collapsed_says(streak):
 
 
 def _not_a_number_says(row):
-    losses = {"D": row["loss_d"], "G": row["loss_g"]}
-    names = " and of ".join(name for name, loss in losses.items() if not math.isfinite(loss))
+    first, *others = (name for column, name in NUMBERS.items() if not math.isfinite(row[column]))
+    also = f", nor {' nor '.join(others)}" if others else ""
     return (
-        f"The loss of {names} is no number after step {row['step']:,}: "
-        "start again with lower learning rates, --lr-g and --lr-d."
+        f"{first[0].upper()}{first[1:]} is no number after step {row['step']:,}{also}: start again with lower learning "
+        "rates, --lr-g and --lr-d, or go on with --resume --on-nonfinite skip."
+    )
+
+
+def _skipped_says(steps):
+    if len(steps) == 1:
+        return f"Step {steps[0]:,} was skipped, as a loss was no number after it (--on-nonfinite skip)."
+    return (
+        f"{len(steps):,} steps were skipped, the first of them step {steps[0]:,} and the last step {steps[-1]:,}, as a "
+        "loss was no number after them (--on-nonfinite skip): if there are many, start again with lower learning rates, "
+        "--lr-g and --lr-d."
     )
 
 
@@ -282,7 +307,7 @@ def main(argv=None):
         raise UserError(f"{path} has no metrics.csv: name the folder that minigan.train wrote") from None
     except ValueError as error:
         raise UserError(f"{path / 'metrics.csv'} cannot be read: {error}") from None
-    doctor = Doctor()
+    doctor = Doctor(skipping=_skips(path / "config.json"))
     for row in found:
         doctor.add(row)
     for finding in doctor.findings:
@@ -291,6 +316,14 @@ def main(argv=None):
         last = found[-1]["step"] if found else 0
         print(f"Nothing to report: {_looked_at(last, doctor.probes)}")
     return 0
+
+
+def _skips(config):
+    """Whether a run's config.json says that steps are skipped; no, where it cannot be read."""
+    try:
+        return json.loads(config.read_text()).get("on_nonfinite") == "skip"
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _looked_at(steps, probes):

@@ -68,7 +68,7 @@ class Optimizer:
             state = {}
             for name, value in saved.items():
                 if name == "step":
-                    if not 0 < int(value) < 2**62:
+                    if not 0 <= int(value) < 2**62:  # 0: the only steps so far were left out
                         raise ValueError(f"the state of parameter {position} has taken {value} steps")
                     state[name] = backend.to_device(np.array(int(value), np.int64), backend.device_of(parameter))
                     continue
@@ -138,11 +138,14 @@ class Adam(Optimizer):
             parameter, first, second, step = map(
                 backend.to_numpy, (self.params[position].data, state["exp_avg"], state["exp_avg_sq"], state["step"])
             )
+            size += _square(parameter)
+            if not step:  # left out so far
+                continue
             root_correction2 = math.sqrt(1 - beta2 ** step.item())
             small = eps if self.settings["epsilon_hat"] else eps * root_correction2
             change = first / (np.sqrt(second) + parameter.dtype.type(small))
-            change = lr * root_correction2 / (1 - beta1 ** step.item()) * math.sqrt(np.vdot(change, change))
-            moved, size = moved + change**2, size + float(np.vdot(parameter, parameter))
+            rate = lr * root_correction2 / (1 - beta1 ** step.item())
+            moved += rate * rate * _square(change)
         return math.sqrt(moved / size) if moved else 0.0
 
 
@@ -151,9 +154,10 @@ class LossScale:
 
     Kept on the device. It is halved, and the step left out, when a gradient overflows, and doubled after
     GROWTH_INTERVAL steps without. Changing it changes no result but for rounding: `step` divides by it again.
+    A gradient that overflows at a scale of LEAST is above 4e9, or no number at all: no scale will mend that.
     """
 
-    FIRST, GROWTH_INTERVAL = 2.0**16, 2000
+    FIRST, GROWTH_INTERVAL, LEAST = 2.0**16, 2000, 2.0**-16
 
     def __init__(self, device):
         self.scale = backend.fill(backend.zeros_on(device, (1,), np.float32), self.FIRST)
@@ -181,6 +185,11 @@ class LossScale:
         if not 0 < scale < 2.0**127 or not 0 <= good_steps <= self.GROWTH_INTERVAL:
             raise ValueError(f"a loss scale of {scale} after {good_steps} steps")
         self.scale[...], self.good_steps[...] = scale, good_steps
+
+
+def _square(array):
+    """The sum of the squares, a float: in 64 bits, as those of large weights overflow in 32."""
+    return float(np.square(array, dtype=np.float64).sum())
 
 
 def _zeros_like(array):

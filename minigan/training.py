@@ -6,7 +6,6 @@ with the same bits as one that never stopped. Where the run writes is `run_folde
 
 import functools
 import hashlib
-import math
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from dataclasses import asdict
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, data, gan, random, recipes, rows, signals
+from minigan import backend, data, gan, nonfinite, random, recipes, rows, signals
 from minigan.capture import Captured
 from minigan.doctor import Doctor
 from minigan.ema import MovingAverage
@@ -146,6 +145,17 @@ class Run:
         backend.kernels(self._log).write_row(values, self._log, self._log_row)
         return ()
 
+    @property
+    def counts(self):
+        """What every step counts on: (steps, seconds, draws of noise, draws of dropout masks, rows begun)."""
+        return self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_begun
+
+    @counts.setter
+    def counts(self, counts):
+        self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_begun = counts
+        self._log_row[...], self._read_at = self._rows_begun, None
+        self.batches.seek(self.step + 1)  # so that the next step looks for its batch anew, if one failed halfway
+
     def as_seen(self, real):
         """Real images (N, 1, 28, 28) with pixels from -1 to 1 as D is shown them: the same, unless told otherwise."""
         return real if self.settings.normalise else real * 0.5 + 0.5
@@ -249,6 +259,8 @@ class Run:
                 if scale and saved:
                     scale.load_state_dict(saved)
             dict(state["environment"])
+            if seen := nonfinite.in_arrays(self):
+                raise ValueError(seen)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
 
@@ -256,8 +268,9 @@ class Run:
 def train(run, folder, quiet=False, doctor=None):
     """Runs to the last step. Returns the number of the signal that stopped it early, or None.
 
-    On a signal the step is finished and the state saved first. Raises UserError when a loss is no
-    longer a number; the last checkpoint is kept. doctor: a Doctor who is shown every row, those of
+    On a signal the step is finished and the state saved first. Where a number is not finite, the step is
+    skipped, if the settings say so; else UserError is raised with what made it, and the last checkpoint,
+    in which all numbers are finite, is kept. doctor: a Doctor who is shown every row, those of
     a resumed run's past included; what he finds is said at once.
     """
     bar = tqdm(
@@ -273,30 +286,67 @@ def train(run, folder, quiet=False, doctor=None):
     for past in rows.read(folder.metrics) if run.step else ():
         doctor.add(past)
 
+    skipping = nonfinite.Skipping(run) if run.settings.on_nonfinite == "skip" else None
+    doctor.skipping = skipping is not None
+
+    def say(sentence):
+        if sentence and not bar.disable:
+            bar.write(f"minigan: {sentence}", file=LastingStderr())
+
+    def fail(step, wrong):
+        folder.write_report()
+        bar.close()
+        if skipping:
+            raise UserError(
+                f"step {step:,}: {wrong}, which no step has left there, so that memory or the machine may be at fault; "
+                "the last checkpoint is kept: go on with --resume"
+            )
+        raise UserError(nonfinite.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, bar.disable))
+
     def write(taken):
         for row in taken:
-            finite = math.isfinite(row[2]) and math.isfinite(row[3])
-            seen = probe() if finite and run.wants_probe(row[0]) else {}
+            probing = run.wants_probe(row[0])
+            wrong = nonfinite.in_row(row) or (nonfinite.in_arrays(run) if probing or skipping else None)
+            seen = probe() if probing and not wrong else {}
             folder.write_row(row, seen)
             finding = doctor.add(dict(zip(rows.STEP_COLUMNS, row)) | seen)
-            if not finite:
-                folder.write_report()
-                raise UserError(finding.sentence)
-            if finding and not bar.disable:
-                bar.write(f"minigan: {finding.sentence}", file=LastingStderr())
+            if skipping and wrong:
+                try:
+                    say(skipping.undo(row[0], wrong))
+                except UserError:
+                    folder.write_report()
+                    raise
+                continue
+            if wrong := wrong or nonfinite.in_signals(seen, run):
+                fail(row[0], wrong)
+            if skipping:
+                skipping.went_well()
+            say(finding and finding.sentence)
         return taken[-1]
+
+    def save():
+        if wrong := nonfinite.in_arrays(run):
+            fail(run.step, wrong)
+        folder.save(run)
 
     with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
         while run.step < run.last_step and not stop.received:
-            before, begun = begun, run.begin(run.stride())
+            if skipping:
+                skipping.keep()
+            before, begun = begun, run.begin(1 if skipping else run.stride())
             row = write(run.rows(before, last=False)) if before else None
             overdue = time.monotonic() - saved > SAVE_SECONDS
-            if run.device == "cpu" or run.is_stop(run.step) or overdue or run.step == run.last_step:
+            if skipping or run.device == "cpu" or run.is_stop(run.step) or overdue or run.step == run.last_step:
                 row, begun = write(run.rows(begun)), None
             if run.step == run.last_step or run.wants_sample():
+                if skipping:
+                    skipping.keep()
                 folder.write_sample(run)
+                if skipping and nonfinite.in_arrays(run):  # statistics that drawing has moved
+                    skipping.put_back()
+                    say(f"the samples of step {run.step:,} are not finite; drawing them leaves no trace")
             if begun is None and (run.wants_checkpoint() or run.step == run.last_step or overdue):
-                folder.save(run)
+                save()
                 saved = time.monotonic()
                 if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
                     folder.write_pictures(run)
@@ -317,8 +367,10 @@ def train(run, folder, quiet=False, doctor=None):
         if run.step < run.last_step:
             if begun:
                 write(run.rows(begun))
-            folder.save(run)
+            save()
             folder.write_pictures(run)
             folder.write_report()
+        if skipping and skipping.count:
+            say(f"{skipping.count:,} of {run.step - first:,} steps were skipped")
     folder.close()
     return stop.received if run.step < run.last_step else None

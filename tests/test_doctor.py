@@ -105,8 +105,27 @@ def test_what_may_be_a_consequence_waits_until_its_cause_is_over():
 def test_a_loss_that_is_no_number_is_named_at_once(column, name, value):
     found = probed((1, {}))
     found[56][column] = value
-    (finding,) = doctor.diagnose(found)
+    (finding,) = doctor.diagnose(found[:57])
     assert (finding.kind, finding.step) == ("not_a_number", 57) and f"loss of {name} is no number" in finding.sentence
+
+
+@pytest.mark.parametrize("skipping, last", [(False, 100), (True, 57)])
+def test_steps_that_were_skipped_are_said_to_be(skipping, last):
+    """They were, where the run goes on after them, or where it is known to skip."""
+    found = probed((1, {}))
+    found[19]["loss_g"], found[56]["d_fake"] = math.inf, math.nan
+    (finding,) = doctor.diagnose(found[:20], skipping=True)
+    assert finding.step == 20 and finding.sentence.startswith("Step 20 was skipped")
+    (finding,) = doctor.diagnose(found[:last], skipping)
+    assert finding.sentence.startswith("2 steps were skipped, the first of them step 20 and the last step 57")
+
+
+def test_the_command_knows_from_the_settings_that_steps_are_skipped(tmp_path, capsys):
+    (tmp_path / "metrics.csv").write_text(",".join(rows.STEP_COLUMNS) + "\n1,1,nan,2,.5,.5,1\n")
+    for config, words in (("{}", "is no number after step 1"), ('{"on_nonfinite": "skip"}', "Step 1 was skipped")):
+        (tmp_path / "config.json").write_text(config)
+        assert doctor.main([str(tmp_path)]) == 0
+        assert words in capsys.readouterr().out
 
 
 def test_rows_of_before_there_were_signals_raise_nothing():
@@ -161,7 +180,7 @@ def test_a_planted_failure_is_named_and_as_nothing_else(
     try:
         folder = trained(tmp_path / "run", run)
     except UserError as error:
-        assert kind == "not_a_number" and "no number" in str(error)
+        assert kind == "not_a_number" and "is not finite" in str(error)
         folder = run_folder.RunFolder(tmp_path / "run")
     findings = doctor.diagnose(rows.read(folder.metrics))
     assert [finding.kind for finding in findings] == [kind], findings

@@ -297,6 +297,7 @@ def test_broken_scores_are_borne(run, broken):
     ("metrics.csv", HEADER + "\n1,1,1,2,.5,.5,1\nrubbish\n,,,,,,\ninf,1,1,1,1,1,1\n0,1,1,1,1,1,1\n3,1,x,2,.5,.5,3\n",
      "has 4 damaged rows"),
     ("metrics.csv", HEADER + "\n1,1,1,2,.5,.5,1\n2,1,nan,2,.5,.5,7\n", "no number any more at step 2, after 7"),
+    ("metrics.csv", HEADER + "\n1,1,1,nan,.5,.5,1\n2,1,1,2,.5,.5,7\n", "Step 1 was skipped"),
     ("metrics.csv", HEADER + "\n1,1,nan,nan,nan,nan,nan\n", "Broken. A loss is no number any more at step 1."),
     ("metrics.csv", HEADER + "\n1,1,1e300,-1e300,-5,7,1\n2,1,1e-300,0,0,0,1\n", "Losses (nats)"),
     ("metrics.csv", HEADER + "\n" + "1" * 100_000 + ",1\n", "damaged row"),
@@ -391,7 +392,7 @@ def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
 def test_a_hostile_finding_and_folder_name_are_escaped(tmp_path, small_dataset, monkeypatch):
     run = make(tmp_path / "<b>&'x", small_dataset)
     finding = doctor.Finding(7, "d_wins", f"D wins: {HOSTILE}")
-    monkeypatch.setattr(doctor, "diagnose", lambda rows: [finding, finding])
+    monkeypatch.setattr(doctor, "diagnose", lambda rows, skipping: [finding, finding])
     page = read(run)
     assert f"The doctor: D wins: {HOSTILE}" in page.text and "1 more finding" in page.text and "Step 7" in page.text
     assert len(page.all("script")) == 2 and "<b>&'x" in page.text

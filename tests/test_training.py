@@ -31,7 +31,7 @@ def resumed(folder, **changes):
     settings = dataclasses.replace(training.settings_of(state, folder.checkpoint), **changes)
     run = training.Run(settings)
     run.restore(state, folder.checkpoint)
-    folder.reopen(run)
+    folder.reopen(run, folder.checkpoint)
     training.train(run, folder, quiet=True)
 
 

@@ -59,12 +59,17 @@ class Facts:
         return 0 if measured is None else int(np.isfinite(measured).sum())
 
     @property
+    def skips(self):
+        """Whether steps that leave a number that is not finite are skipped."""
+        return self.config.get("on_nonfinite") == "skip"
+
+    @property
     def broken_at(self):
-        """The step at which a loss was no finite number any more, or None."""
-        if not self.metrics:
+        """The step that ended the run, as a loss was no finite number in it, or None; others were skipped."""
+        if not self.metrics or self.skips:
             return None
-        broken = ~(np.isfinite(self.metrics["loss_d"]) & np.isfinite(self.metrics["loss_g"]))
-        return int(self.metrics["step"][np.argmax(broken)]) if broken.any() else None
+        last_is_finite = all(np.isfinite(self.metrics[name][-1]) for name in ("loss_d", "loss_g"))
+        return None if last_is_finite else self.step
 
     def last_step(self, images):
         """The step after which the run is complete, if known. images: how many it trains on, or None."""
@@ -133,7 +138,7 @@ def diagnosis(run):
     if not run.metrics:
         return None
     try:
-        found = doctor.diagnose(_rows(run.metrics))
+        found = doctor.diagnose(_rows(run.metrics), run.skips)
     except (ArithmeticError, LookupError, TypeError, ValueError):  # signals of another program, or only some of them
         run.problems.append("The doctor cannot make sense of the signals in metrics.csv.")
         return None

@@ -25,6 +25,8 @@ SETTINGS = {
     "checkpoint_steps": ("steps between checkpoints", False),
     "sample_every": ("steps between samples", False),
     "probe_every": ("steps between probes", False),
+    "keep": ("checkpoints kept", False),
+    "on_nonfinite": ("where a number is not finite", False),
 }
 ENVIRONMENT = {
     "machine": "Processor",
