@@ -26,7 +26,7 @@ WITHOUT_CHECKSUM = 1  # the version before; still read
 ARRAY_DTYPES = {"float32", "float64", "int64", "uint8"}
 MOST_BYTES = 1 << 31
 MOST_OPCODES = 200_000  # a run's state takes some thousand; a hostile file could ask for hours of reading
-MOST_INTEGER_BYTES = 9  # of a 64-bit seed and its sign; longer ones could be made to collide as keys of a dict
+INTEGERS = range(-(2**63), 2**64)  # a seed is one; larger ones could be made to collide as keys of a dict, by hundreds
 
 # How a checkpoint ends: a string of 32 bytes, its entry in the memo, its place in the dict, the end.
 SEAL, DIGEST_BYTES, END = b"C\x20", 32, b"\x94u."
@@ -80,6 +80,10 @@ def unpack(value, most_bytes=MOST_BYTES):
             else:
                 todo += [(item, name) for name in item]
         elif isinstance(item, list):
+            # As an array, a list of texts takes for each the place of the longest: one long text and many short ones
+            # are a bomb.
+            if any(isinstance(value, (str, bytes)) for value in item):
+                raise DamagedError("the checkpoint is damaged: it contains a list of texts")
             todo += [(item, position) for position in range(len(item))]
     return result[0]
 
@@ -186,8 +190,10 @@ def load(path):
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise DamagedError(f"{path} is no checkpoint of minigan")
     version = state.get("version")
+    if type(version) is not int:  # a list could be deeper, and its text longer, than anything can be made of
+        raise DamagedError(f"{path} is damaged: its format version is no number")
     if version not in (VERSION, WITHOUT_CHECKSUM):
-        raise UserError(f"{path} is of format version {ascii(version):.50}; this minigan reads {VERSION}")
+        raise UserError(f"{path} is of format version {version}; this minigan reads {VERSION}")
     if version == VERSION and not _is_sealed(content):
         raise DamagedError(f"{path} is damaged: its checksum does not fit")
     state.pop("sha256", None)
@@ -225,7 +231,7 @@ def _check_opcodes(content, path):
             # A frame announces bytes that follow; the unpickler would reserve them unseen.
             if opcode.name == "FRAME" and argument > len(content) - position - 9:
                 raise DamagedError(f"{path} is truncated")
-            if opcode.name == "LONG1" and content[position + 1] > MOST_INTEGER_BYTES:
+            if opcode.name == "LONG1" and argument not in INTEGERS:
                 raise DamagedError(f"{path} is refused: an integer of {content[position + 1]} bytes")
             stopped = position if opcode.name == "STOP" else None
     except UserError:

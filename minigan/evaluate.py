@@ -127,6 +127,9 @@ def _read_array(path, arguments, device):
     try:
         if path.exists() and not path.is_file():  # reading a device or a pipe might never end
             raise UserError(f"{path} is not a file")
+        with open(path, "rb") as file:  # a header of a later version can ask for 4 GiB; none of images needs one
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("another version of the format")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except UserError:
         raise

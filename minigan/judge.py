@@ -187,6 +187,8 @@ def _arrays(content, layout):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in layout):
             raise _Unfit("it holds other arrays")
+        if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in archive.infolist()):
+            raise _Unfit("it is compressed in another way")  # LZMA reserves as much memory as the file names
         return {name: _array(archive, name, like) for name, like in layout.items()}
 
 

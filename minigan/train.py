@@ -179,6 +179,16 @@ def _chosen(arguments):
     return {f.name: given[f.name] for f in fields(training.Settings) if given[f.name] is not None}
 
 
+def _where(environment):
+    """What a run's bits depend on, in words; a stranger's checkpoint may hold anything in its place."""
+    environment = {"precision": "float32", **dict(environment)}
+    device, threads, precision = (environment.get(name) for name in ("device", "threads", "precision"))
+    known = type(device) is type(precision) is str and type(threads) is int and 0 < threads < 2**31
+    if not known or device not in ("cpu", "gpu") or precision not in backend.PRECISIONS:
+        return "another machine"
+    return f"{device}, {count_of(threads, 'thread')}, {precision}"
+
+
 def _option(name, value):
     """A setting as it is written on the command line."""
     option = name.replace("_", "-")
@@ -238,10 +248,7 @@ def _resume(arguments, device, held):
         settings.steps = None
     run = training.Run(settings, device, arguments.graph)
     run.restore(state, path)
-    before, now = (
-        f"{e.get('device')}, {count_of(e.get('threads'), 'thread')}, {e.get('precision', 'float32')}"
-        for e in (state["environment"], run.environment())
-    )
+    before, now = map(_where, (state["environment"], run.environment()))
     if before != now and not arguments.quiet and run.step < run.last_step:
         print(f"minigan: the run was saved on {before} and goes on with {now}: its bits may differ", file=sys.stderr)
     if run.step < run.last_step:
