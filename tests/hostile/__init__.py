@@ -1,0 +1,1 @@
+"""Hostile and broken files, and the promise that every reader of minigan keeps about them: see ../fuzz.py."""
