@@ -295,13 +295,14 @@ def train(run, folder, quiet=False, doctor=None):
 
     def fail(step, wrong):
         folder.write_report()
+        silent = bar.disable
         bar.close()
         if skipping:
             raise UserError(
                 f"step {step:,}: {wrong}, which no step has left there, so that memory or the machine may be at fault; "
                 "the last checkpoint is kept: go on with --resume"
             )
-        raise UserError(nonfinite.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, bar.disable))
+        raise UserError(nonfinite.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, silent))
 
     def write(taken):
         for row in taken:

@@ -184,6 +184,17 @@ def test_a_run_told_to_stop_does_not_look_for_the_cause(tmp_path, few_images, mo
     assert line.startswith("step 6: the loss of D is nan (") and "was not looked for" in line
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_search_that_takes_long_shows_how_far_it_is(tmp_path, few_images, monkeypatch, capsys, quiet):
+    planted(monkeypatch, "forward")
+    monkeypatch.setattr(nonfinite, "PATIENCE", 0)
+    folder = run_folder.RunFolder(tmp_path / "run")
+    folder.create(run := make_run("chaudhary2024", few_images))
+    with pytest.raises(UserError):
+        training.train(run, folder, quiet)
+    assert ("looking for the cause" in capsys.readouterr().err) != quiet
+
+
 def test_where_the_checkpoint_is_gone_the_step_is_named_at_least(tmp_path, few_images):
     line = nonfinite.stopped(make_run("chaudhary2024", few_images), tmp_path / "x", 6, "it is nan", lambda: False, True)
     assert line.startswith("step 6: it is nan (what made it so cannot be found out: ")
