@@ -16,7 +16,7 @@ from minigan.kernels.cuda import emulation
 SHORT = {
     benchmark: {"SLEEP_SECONDS": 0},
     contests: {"KERNEL_TURN_SECONDS": 0.002},
-    gpu_benchmark: {"MATRIX_SIZE": 64, "COPY_BYTES": 1 << 16, "TURN_SECONDS": 0.01, "CALLS": 2},
+    gpu_benchmark: {"MATRIX_SIZE": 64, "COPY_BYTES": 1 << 16, "TURN_SECONDS": 0.01, "LAYOUT_ROUNDS": 1, "CALLS": 2},
     gpu_contests: {"KERNEL_TURN_SECONDS": 0.001, "KERNEL_TRIAL_TURNS": 1, "BATCH_SIZES": (2, 4)},
 }
 SHORT_DEFAULTS = {
@@ -153,7 +153,7 @@ def rehearsal(short_turns, monkeypatch):
 def test_steps_on_a_gpu_against_torch_rehearsed(rehearsal, monkeypatch, capsys, recipe, precision):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch, "compile", lambda network, mode, dynamic: network)
-    only = ["--only", "steps", "--recipe", recipe, "--batch-size", "4", "--rounds", "2", "--json"]
+    only = ["--only", "steps", "--recipe", recipe, "--batch-size", "4", "--rounds", "1", "--json"]
     assert bench.main(["--device", "gpu", "--against", "torch", "--precision", precision, *only]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["precision"] == precision and report["limits"]["copy bandwidth"]["value"] > 0

@@ -4,6 +4,6 @@ import kills
 
 
 def test_kills_leave_no_trace(tmp_path, small_dataset):
-    done, hits, found = kills.trial(small_dataset, 4, 160, seed=1, folder=tmp_path)
-    assert done == 4 and hits >= 1
+    done, hits, found = kills.trial(small_dataset, 2, 80, seed=1, folder=tmp_path)
+    assert done == 2 and hits >= 1
     assert found == []
