@@ -318,10 +318,10 @@ def train(run, folder, quiet=False, doctor=None):
                     folder.write_report()
                     raise
                 continue
-            if wrong := wrong or nonfinite.in_signals(seen, run):
-                fail(row[0], wrong)
             if skipping:
                 skipping.went_well()
+            elif wrong := wrong or nonfinite.in_signals(seen, run):
+                fail(row[0], wrong)
             say(finding and finding.sentence)
         return taken[-1]
 

@@ -156,6 +156,8 @@ def test_a_gradient_that_is_no_number_in_a_probe_alone_is_traced_there(tmp_path,
     monkeypatch.setattr(functions.BatchNorm, "arrays_vjp", wrong)
     _, line = stopped(tmp_path / "run", make_run("chaudhary2024", few_images, probe_every=5))
     assert "step 5: in the probe of the run's signals after it, the gradient of BatchNorm(float32(16," in line, line
+    skipping = make_run("chaudhary2024", few_images, probe_every=5, steps=6, on_nonfinite="skip")
+    assert len(rows.read(trained(tmp_path / "skip", skipping).metrics)) == 6  # no step is at fault
 
 
 def test_a_parameter_that_no_operation_made_infinite_is_named(tmp_path, few_images, monkeypatch):
