@@ -50,4 +50,7 @@ def network_of(state, path, name, weights=None):
         network.load_state_dict(state[weights or name])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is damaged: its {name} does not fit {recipe.name} ({error})") from None
+    for key, array in network.state_dict().items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{path} is damaged: {key} of its {name} has values that are no numbers")
     return network.eval(), recipe

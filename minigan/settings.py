@@ -8,6 +8,7 @@ from minigan.errors import UserError
 
 LOSSES = ("nonsaturating", "minimax")
 ON_NONFINITE = ("stop", "skip")
+MOST_D_STEPS = 1000  # the latents of all of a step's updates are in memory at once
 
 
 @dataclass
@@ -71,7 +72,11 @@ def settings_of(state, path):
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is damaged, or of a recipe that this minigan does not have") from None
     for name in impossible_settings(settings):
-        raise UserError(f"{path} is damaged: its setting {name} is {ascii(getattr(settings, name)):.50}")
+        value = getattr(settings, name)
+        simple = value is None or isinstance(value, (bool, int, float, str))  # the text of a list could have no end
+        raise UserError(
+            f"{path} is damaged: its setting {name} is {ascii(value) if simple else type(value).__name__:.50}"
+        )
     return settings
 
 
@@ -91,6 +96,8 @@ def _is_possible(name, value):
         return 0 <= value < 2**64
     if name == "ema" and value is not None:
         return 0 < value < 1
+    if name == "d_steps":
+        return 0 < value <= MOST_D_STEPS
     if name == "loss":
         return value in LOSSES
     if name == "on_nonfinite":

@@ -4,6 +4,7 @@ resumed or sampled from.
 Three quarters of the mutants get the checksum that belongs to them, so that what lies behind that check is tested.
 """
 
+import contextlib
 import functools
 import pickle
 import tempfile
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import small
 
-from hostile import attacks, byte_mutants, state_mutants
+from hostile import attacks, byte_mutants, idx_files, state_mutants
 from hostile.workers import Target, as_it_is, put
 from minigan import checkpoint, data, gan, recipes, sampling, train, training
 from minigan.errors import UserError
@@ -23,15 +24,12 @@ SEALED_SHARE = 0.75
 TAIL = len(checkpoint.SEAL) + checkpoint.DIGEST_BYTES + len(checkpoint.END)
 
 
-def write_images(folder, count=10, labels=False):
-    """The first few images of MNIST as IDX files, ten to train on and four to test, and their labels where wanted."""
+def write_images(folder):
+    """A data set of the first images of MNIST, ten to train on and four to test; returns its folder."""
     folder.mkdir(exist_ok=True)
-    for split, number in (("train", count), ("t10k", 4)):
-        kinds = [("images-idx3", data.load_images), *([("labels-idx1", data.load_labels)] if labels else [])]
-        for kind, load in kinds:
-            array = load("mnist", (split,))[:number]
-            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-            (folder / f"{split}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    for split, count in (("train", 10), ("t10k", 4)):
+        content = idx_files.as_idx(data.load_images("mnist", (split,))[:count])
+        (folder / f"{split}-images-idx3-ubyte").write_bytes(content)
     return folder
 
 
@@ -65,9 +63,7 @@ def _seeds(folder, images):
 def prepare(folder):
     """A complete run of the first recipe in the folder, and seeds: see Target."""
     shrink_recipes()
-    images = write_images(
-        Path(tempfile.gettempdir()) / "minigan-hostile-images"
-    )  # one name: a mutant must not depend on where it is made
+    images = write_images(Path(tempfile.gettempdir()) / "minigan-images")  # one name: a mutant is the same anywhere
     seeds = _seeds(folder, images)
     folder = folder / "run"
     folder.mkdir()
@@ -133,20 +129,27 @@ def sample(loaded):
     path, state = loaded
     generator, recipe, _ = sampling.generator_of(state, path)
     gan.generate(generator, np.zeros((2, *recipe.latent_shape), np.float32))
-    return path
+    return path, state
 
 
-def resume(path):
-    """The command train --resume, which has nothing left to do."""
+def resume(sampled):
+    """The command train --resume, told to end at the step where the file says it is."""
+    path, state = sampled
+    with contextlib.suppress(Exception):
+        state["step"] = int(state["step"])
+    if state["step"] == 0:  # there would be training to do
+        return
+    steps = state["step"] if type(state["step"]) is int and 0 < state["step"] < 2**31 else STEPS
     try:
-        train.main(["--resume", str(path), "--steps", str(STEPS), "--threads", "1"])
+        train.main(["--resume", str(path), "--steps", str(steps), "--threads", "1"])
     except UserError as error:
         if "is complete after" not in str(error):
             raise
-    return path
 
 
-TARGET = Target("checkpoint", prepare, make, put, (load, sample, resume), checkpoint.MOST_OPCODES, as_it_is)
+STAGES = (load, sample, resume)
+NAMED = (0, 0, 128 << 20)  # a resumed run's images: MNIST, twice
+TARGET = Target("checkpoint", prepare, make, put, STAGES, checkpoint.MOST_OPCODES, as_it_is, NAMED)
 
 
 def make_attack(rng, seeds, number):
@@ -155,4 +158,4 @@ def make_attack(rng, seeds, number):
     return name, False, content
 
 
-CORPUS = Target("corpus", prepare, make_attack, put, (load, sample, resume), checkpoint.MOST_OPCODES, as_it_is)
+CORPUS = TARGET._replace(name="corpus", make=make_attack)

@@ -28,9 +28,14 @@ def prepare(folder):
     folder.mkdir()
     images, labels = data.load_images("mnist")[:COUNT], data.load_labels("mnist")[:COUNT]
     path = folder / NAMES[1]
-    seeds = [bytes([0, 0, 8, a.ndim]) + np.array(a.shape, ">u4").tobytes() + a.tobytes() for a in (images, labels)]
+    seeds = [as_idx(array) for array in (images, labels)]
     path.write_bytes(gzip.compress(seeds[0], mtime=0))
     return path, seeds
+
+
+def as_idx(array):
+    """The bytes of an IDX file of a uint8 array."""
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
 def make(rng, seeds, number):

@@ -31,7 +31,7 @@ def talkative(path):
 
 def endless(path):
     """Shows all of them."""
-    raise UserError(ascii(path.read_bytes()) * 100)
+    raise UserError(ascii(path.read_bytes()) * 1000)
 
 
 def raising(path):
