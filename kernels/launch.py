@@ -65,13 +65,16 @@ def record():
 
 
 def computed(function, arrays):
-    """function(*arrays), an array; where it launched nothing, a launch that computes it again is recorded.
+    """function(*arrays), an array; while a graph is recorded and it launched nothing, by a launch that computes it again.
 
     For the many small functions that have no kernel. A view of its inputs needs no computing again.
     """
-    before = len(_recording.launches)
+    graph = _recording
+    if graph is None:
+        return function(*arrays)
+    before = len(graph.launches)
     out = function(*arrays)
-    if len(_recording.launches) == before and not any(
+    if len(graph.launches) == before and not any(
         isinstance(a, np.ndarray) and np.may_share_memory(out, a) for a in arrays
     ):
         into_pool = pool.empty(out.shape, out.dtype)

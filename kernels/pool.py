@@ -12,7 +12,14 @@ import numpy as np
 ALIGNMENT = 64  # one cache line
 SMALLEST = 1 << 17  # below this many bytes malloc reuses memory by itself
 
-_free = {}  # bytes -> memory blocks nobody holds
+
+class FreeLists(dict):
+    """{size, or another key: memory blocks nobody holds}, and how many bytes of blocks have been made for it."""
+
+    made = 0
+
+
+_free = FreeLists()
 _smallest = SMALLEST
 
 
@@ -42,7 +49,7 @@ def empty(shape, dtype=np.float32):
     for length in shape:
         size *= length
     if size < _smallest:
-        return np.empty(shape, dtype)
+        return np.ndarray(shape, dtype)
     free = _free.setdefault(size, [])
     try:
         block = free.pop()
@@ -55,12 +62,6 @@ def _aligned_block(size):
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]
-
-
-class FreeLists(dict):
-    """{size, or another key: memory blocks nobody holds}, and how many bytes of blocks have been made for it."""
-
-    made = 0
 
 
 @contextlib.contextmanager

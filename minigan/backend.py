@@ -97,13 +97,14 @@ def computed(function, arrays):
 
     Raises RuntimeError for a function of arrays on the GPU that is neither a view nor made of our own kernels.
     """
-    if not recording():
+    graph = recording()
+    if graph is None:
         return function(*arrays)
     if all(device_of(a) == "cpu" for a in arrays):
         return launches.computed(function, arrays)
-    before = len(recording().launches)
+    before = len(graph.launches)
     out = function(*arrays)
-    if len(recording().launches) == before and not any(_share_memory(out, a) for a in arrays):
+    if len(graph.launches) == before and not any(_share_memory(out, a) for a in arrays):
         name = type(function.__self__).__name__ if hasattr(function, "__self__") else function.__name__
         raise RuntimeError(f"{name} has no CUDA kernel of ours, so it cannot be captured into a graph: use --no-graph")
     return out

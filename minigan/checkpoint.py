@@ -110,7 +110,7 @@ def save(path, state, keep=1):
     keep: how many checkpoints there are at most, this one included; see `older`.
     Raises OSError where it cannot be written; then `path` is as it was.
     """
-    packed = pack({"format": FORMAT, "version": VERSION, **state})
+    packed = {name: pack(part) for name, part in {"format": FORMAT, "version": VERSION, **state}.items()}
     content = sealed(pickle.dumps({**packed, "sha256": bytes(DIGEST_BYTES)}, protocol=4))
     files.write_atomically(path, content, lambda: _make_room(Path(path), keep))
 
@@ -229,10 +229,10 @@ def _check_opcodes(content, path):
             if count > MOST_OPCODES:
                 raise DamagedError(f"{path} is refused: more than {MOST_OPCODES} opcodes")
             # A frame announces bytes that follow; the unpickler would reserve them unseen.
-            if opcode.name == "FRAME" and argument > len(content) - position - 9:
+            if opcode.name == "FRAME" and int(argument) > len(content) - int(position) - 9:
                 raise DamagedError(f"{path} is truncated")
             if opcode.name == "LONG1" and argument not in INTEGERS:
-                raise DamagedError(f"{path} is refused: an integer of {content[position + 1]} bytes")
+                raise DamagedError(f"{path} is refused: an integer of {content[int(position) + 1]} bytes")
             stopped = position if opcode.name == "STOP" else None
     except UserError:
         raise

@@ -167,7 +167,7 @@ class Batches:
         self._images = backend.to_device(images, device)
         self._order = backend.zeros_on(device, (len(images),), np.int64)
         self._position = backend.zeros_on(device, (1,), np.int64)
-        self._epoch, self._next = None, None
+        self._epoch, self._next = -1, -1  # none
 
     def size(self, step):
         """The number of images in the batch of a step (from 0)."""
@@ -195,7 +195,7 @@ class Batches:
         """Says that the batch sought has been taken, by `take` or by a replayed launch of it."""
         self._next += 1
         if self._next % self.per_epoch == 0:
-            self._next = None  # another epoch has another order
+            self._next = -1  # another epoch has another order
 
     def batch(self, step):
         """The batch of a step."""
@@ -211,5 +211,6 @@ def to_signed(images):
 
 
 def to_pixels(images):
-    """Pixels -1 .. 1 to 0 .. 255, rounded: uint8, of the same shape."""
-    return np.clip(np.rint(images * np.float32(127.5) + np.float32(127.5)), 0, 255).astype(np.uint8)
+    """Pixels -1 .. 1 to 0 .. 255, rounded, and what is no number to 0: uint8, of the same shape."""
+    levels = np.clip(np.rint(images * np.float32(127.5) + np.float32(127.5)), 0, 255)
+    return np.nan_to_num(levels, copy=False, nan=0).astype(np.uint8)

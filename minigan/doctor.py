@@ -76,7 +76,7 @@ class Doctor:
         self._count += 1
         if row.get("gradient_g") is None:
             return None
-        look = Look(row["step"], *(total / self._count for total in self._sums), row)
+        look = Look(row["step"], *(total / self._count for total in self._sums), signals=row)
         self._sums, self._count, self.probes = [0.0] * 3, 0, self.probes + 1
         return self._examine(look)
 

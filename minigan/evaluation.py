@@ -42,6 +42,7 @@ class Reference:
         for split, images in self.images.items():
             if len(images) < LEAST_IMAGES:
                 raise UserError(f"--dataset {dataset} has {len(images)} {split} images: the scores need {LEAST_IMAGES}")
+        self.neighbourhood = min(len(self.images["train"]), NEIGHBOURHOOD)
         self.gaussian = self.shares = self.manifold = None
         self._rows = {}
 
@@ -54,7 +55,7 @@ class Reference:
         classes = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
         self.shares = (classes + 1) / (classes + 1).sum()  # one more of each: a class without any would mean infinity
         # Any, but always the same.
-        chosen = np.random.default_rng(0).permutation(len(features))[:NEIGHBOURHOOD]
+        chosen = np.random.default_rng(0).permutation(len(features))[: self.neighbourhood]
         self.manifold = metrics.Manifold(features[chosen], _scaled(progress, _NEIGHBOURS * len(chosen) ** 2))
 
     def counts(self, count):
@@ -64,13 +65,12 @@ class Reference:
     def units(self, count, splits=("train",)):
         """How much progress `evaluate` makes with so many images."""
         training = len(self.images["train"])
-        neighbourhood = min(training, NEIGHBOURHOOD)
         trained_on = sum(len(self.images[split]) for split in splits)
-        units = 0 if self.manifold else training + _NEIGHBOURS * neighbourhood**2
+        units = 0 if self.manifold else training + _NEIGHBOURS * self.neighbourhood**2
         for images in self.counts(count).values():
             few = min(images, NEIGHBOURHOOD)
             units += images * (1 + _NEAREST * trained_on + _DRAW * metrics.DRAWS)
-            units += _NEIGHBOURS * few * (few + neighbourhood)
+            units += _NEIGHBOURS * few * (few + self.neighbourhood)
         return units
 
     def embed(self, images, progress=None):
@@ -97,7 +97,7 @@ class Reference:
         classes = probabilities.argmax(1)
         few = features[:NEIGHBOURHOOD]
         manifold = metrics.Manifold(few, _scaled(progress, _NEIGHBOURS * len(few) ** 2))
-        product = _NEIGHBOURS * len(few) * len(self.manifold.points)
+        product = _NEIGHBOURS * len(few) * self.neighbourhood
         trained_on = _pixels(np.concatenate([self.images[split] for split in splits]))
         distances = metrics.nearest_distances(
             _pixels(images), trained_on, skip, _scaled(progress, _NEAREST * len(images) * len(trained_on))

@@ -79,19 +79,23 @@ def alternating_step(players, real, latents):
     """
     p = players
     d_params, g_params = list(p.discriminator.parameters()), list(p.generator.parameters())
-    for z in latents:
-        last = z is latents[-1]
-        if last:
-            fake = p.generator(z)
-        else:
-            with no_grad():
-                fake = p.generator(z)
-        d_real, d_fake = _see_both(p.discriminator, real, fake.detach())
-        loss_d = discriminator_loss(p.criterion, d_real, d_fake)
-        p.update_d(p.gradients(loss_d, d_params, p.scale_d))
+    *extra, z = latents
+    for spent in extra:
+        with no_grad():
+            fake = p.generator(spent)
+        _discriminator_step(p, d_params, real, fake)
+    fake = p.generator(z)
+    loss_d, d_real, d_fake = _discriminator_step(p, d_params, real, fake)
     loss_g = generator_loss(p.criterion, p.discriminator(fake), p.loss)
     p.update_g(p.gradients(loss_g, g_params, p.scale_g))
     return Outcome(loss_d, loss_g, d_real, d_fake)
+
+
+def _discriminator_step(players, params, real, fake):
+    d_real, d_fake = _see_both(players.discriminator, real, fake.detach())
+    loss = discriminator_loss(players.criterion, d_real, d_fake)
+    players.update_d(players.gradients(loss, params, players.scale_d))
+    return loss, d_real, d_fake
 
 
 def simultaneous_step(players, real, latents):

@@ -86,7 +86,11 @@ class Contest:
             for key, competitor in trial.competitors.items()
         }
         total = sum(seconds.values())
-        shown = [key for key in sorted(seconds, key=seconds.get, reverse=True) if seconds[key] >= LEAST_SHARE * total]
+        shown = [
+            key
+            for key in sorted(seconds, key=lambda key: seconds[key], reverse=True)
+            if seconds[key] >= LEAST_SHARE * total
+        ]
         rows += [self._kernel(what, calls[key], trial.competitors[key]) for key in shown]
         rest = [s for key, s in seconds.items() if key not in shown]
         return [*rows, {"what": what, "name": f"{len(rest)} others, together", "calls": 1, "ms": 1e3 * sum(rest)}]
@@ -212,7 +216,7 @@ def measurements(contest, section, names, batch_size=None):
             sizes, measure = (GENERATOR_BATCH,), contest.generator
         elif section == "kernels":
             sizes, measure = STEP_BATCHES[name][-1:], contest.kernels
-        elif section == "batches":
+        else:  # batches
             sizes, measure = BATCH_SIZES, contest.batch_sizes
         for size in [batch_size] if batch_size else sizes:
             yield functools.partial(_measured, contest, measure, name, size)

@@ -51,9 +51,10 @@ class Module:
             setattr(self, name, value)
 
     def register_buffer(self, name, array):
-        """An array that belongs to the state but is not learned."""
+        """An array that belongs to the state but is not learned. Returns it."""
         self._buffers[name] = array
         object.__setattr__(self, name, array)
+        return array
 
     def forward(self, *inputs):
         """The module's value for its inputs."""
@@ -225,7 +226,7 @@ class Linear(Module):
     def __init__(self, in_features, out_features, bias=True):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        _weight_and_bias(self, (out_features, in_features), out_features if bias else None)
+        self.weight, self.bias = _weight_and_bias((out_features, in_features), out_features if bias else None)
 
     def forward(self, x):
         return conv.linear(x, self.weight, self.bias)
@@ -246,7 +247,7 @@ class Conv2d(Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-        _weight_and_bias(self, (out_channels, in_channels, *kernel), out_channels if bias else None)
+        self.weight, self.bias = _weight_and_bias((out_channels, in_channels, *kernel), out_channels if bias else None)
 
     def forward(self, x):
         return conv.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
@@ -268,7 +269,7 @@ class ConvTranspose2d(Module):
         self.in_channels, self.out_channels, self.output_padding = in_channels, out_channels, output_padding
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-        _weight_and_bias(self, (in_channels, out_channels, *kernel), out_channels if bias else None)
+        self.weight, self.bias = _weight_and_bias((in_channels, out_channels, *kernel), out_channels if bias else None)
 
     def forward(self, x):
         return conv.conv_transpose2d(
@@ -292,9 +293,9 @@ class BatchNorm2d(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, np.float32))
         self.bias = Parameter(np.zeros(num_features, np.float32))
-        self.register_buffer("running_mean", np.zeros(num_features, np.float32))
-        self.register_buffer("running_var", np.ones(num_features, np.float32))
-        self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
+        self.running_mean = self.register_buffer("running_mean", np.zeros(num_features, np.float32))
+        self.running_var = self.register_buffer("running_var", np.ones(num_features, np.float32))
+        self.num_batches_tracked = self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
     def forward(self, x, slope=1.0):
         """Normalises x; `slope` is that of a leaky ReLU of the result, where 1 is none."""
@@ -442,16 +443,13 @@ class CrossEntropyLoss(_Loss):
         return functions.cross_entropy(input, target, self.reduction)
 
 
-def _weight_and_bias(module, weight_shape, bias_length):
-    """PyTorch's defaults: both uniform in +-1 / sqrt(fan_in)."""
-    module.weight = Parameter(np.empty(weight_shape, np.float32))
-    fan_in = init.fans(module.weight)[0]
-    init.kaiming_uniform_(module.weight, math.sqrt(5))
+def _weight_and_bias(weight_shape, bias_length):
+    """PyTorch's defaults: both uniform in +-1 / sqrt(fan_in); None for the bias without a length."""
+    weight = init.kaiming_uniform_(Parameter(np.empty(weight_shape, np.float32)), math.sqrt(5))
     if bias_length is None:
-        module.register_parameter("bias", None)
-    else:
-        bound = 1 / math.sqrt(fan_in)
-        module.bias = init.uniform_(Parameter(np.empty(bias_length, np.float32)), -bound, bound)
+        return weight, None
+    bound = 1 / math.sqrt(init.fans(weight)[0])
+    return weight, init.uniform_(Parameter(np.empty(bias_length, np.float32)), -bound, bound)
 
 
 def _array_of(value):

@@ -39,7 +39,7 @@ def save_losses(path, metrics):
 
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
     for column, label, colour in (("loss_g", "generator", "tab:orange"), ("loss_d", "discriminator", "tab:blue")):
-        for number, (seed, found) in enumerate(sorted(metrics.items())):
+        for number, (_, found) in enumerate(sorted(metrics.items())):
             values = np.array([row[column] for row in found])
             window = max(1, len(values) // WINDOW_SHARE)
             means = np.convolve(values, np.ones(window) / window, "valid")
@@ -66,7 +66,7 @@ def save_images(path, pictures):
     chosen = np.unique(np.geomspace(1, len(pictures), min(MOMENTS, len(pictures))).round().astype(int)) - 1
     figure, axes = pyplot.subplots(len(chosen), 1, figsize=(7, 0.72 * len(chosen)), squeeze=False)
     for axis, number in zip(axes[:, 0], chosen):
-        axis.imshow(np.hstack(images_of(pictures[number])[:LATENTS]), cmap="gray", vmin=0, vmax=255)
+        axis.imshow(np.hstack([*images_of(pictures[number])[:LATENTS]]), cmap="gray", vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[])
         step = int(pictures[number].stem.rpartition("_")[2])
         axis.set_ylabel(f"{step:,}", rotation=0, ha="right", va="center")

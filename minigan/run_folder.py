@@ -5,6 +5,7 @@ before it. Rows reach the disk before the checkpoint that counts on them; every 
 """
 
 import csv
+import io
 import json
 import os
 import re
@@ -30,7 +31,7 @@ class RunFolder:
         self.samples, self.config = self.path / "samples", self.path / "config.json"
         self.curves, self.animation = self.path / "losses.png", self.path / "evolution.gif"
         self.report = self.path / "report.html"
-        self._rows = None
+        self._rows = io.StringIO()  # in place of metrics.csv, until that is opened
         self._next_report = 0.0  # not before then
 
     def locked(self):
@@ -121,12 +122,12 @@ class RunFolder:
 
     def write_pictures(self, run):
         """The loss curves and the animation of all that has been written so far."""
-        if self._rows:
-            self._rows.flush()
+        self._rows.flush()
         if run.step == 0:
             return
         columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
-        plots.save_losses(self.curves, *columns.T, f"{run.recipe.name}, seed {run.settings.seed}")
+        steps, loss_d, loss_g = columns.T
+        plots.save_losses(self.curves, steps, loss_d, loss_g, f"{run.recipe.name}, seed {run.settings.seed}")
         found = [(re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in self.samples.iterdir()]
         pictures = sorted((int(match[1]), path) for match, path in found if match)
         plots.save_animation(self.animation, [path for step, path in pictures if step <= run.step])
@@ -134,7 +135,7 @@ class RunFolder:
 
     def write_report(self, now=True):
         """The page for a person to look at; while the run goes on (now=False), only if there has been time enough."""
-        if self._rows and not self._rows.closed:
+        if not self._rows.closed:
             self._rows.flush()
         begun = time.monotonic()
         if now or begun >= self._next_report:

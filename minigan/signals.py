@@ -62,7 +62,7 @@ class Probe:
             )
             signals["diversity"] = mean_distance(fresh) / self.real_distance
             if self.judge:
-                classes = self._classes(np.concatenate([fixed, fresh]))
+                classes = self._classes(self.judge, np.concatenate([fixed, fresh]))
                 for name, those in (("fixed", classes[: len(fixed)]), ("fresh", classes[len(fixed) :])):
                     counts = tuple(np.bincount(those, minlength=10).tolist())
                     signals |= {f"classes_{name}": counts, f"entropy_{name}": entropy(counts)}
@@ -93,10 +93,10 @@ class Probe:
             "gradient_g": norms[1],
         }
 
-    def _classes(self, images):
+    def _classes(self, judge, images):
         """What digit the judge takes each image for: (N,)."""
         with no_grad():
-            logits = self.judge(Tensor(backend.to_device(data.to_signed(images)[:, None], self.run.device)))
+            logits = judge(Tensor(backend.to_device(data.to_signed(images)[:, None], self.run.device)))
         return logits.numpy().argmax(1)
 
     def _real_images(self, count, draw):

@@ -134,7 +134,7 @@ class Op:
         if _recording:
             for t in inputs:
                 if t.requires_grad:
-                    out.requires_grad, out.op, out.inputs = True, self, inputs
+                    out.requires_grad, out.op, out.inputs = True, self, inputs  # pyright: ignore[reportAttributeAccessIssue]
                     break
         return out
 

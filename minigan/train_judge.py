@@ -93,7 +93,7 @@ def train(images, labels, seed=0, epochs=EPOCHS, device="cpu", quiet=True):
     order, distortion = random.Generator(seed, random.ORDER), random.Generator(seed, random.NOISE)
     size = min(BATCH_SIZE, len(images))
     per_epoch = len(images) // size
-    steps = epochs * per_epoch
+    steps, shuffled = epochs * per_epoch, np.arange(0)
     bar = tqdm(
         total=steps, desc="training the judge", unit="step", disable=quiet or sys.stderr is None, dynamic_ncols=True
     )

@@ -68,7 +68,7 @@ class Run:
         self._log = backend.zeros_on(device, (LOG_ROWS, 4))
         self._log_row = backend.zeros_on(device, (1,), np.int64)
         self._rows_begun = 0  # rows that `play` has asked for
-        self._read_at = None  # when the last rows were read, while steps are under way
+        self._read_at = 0.0  # when the last rows were read; 0 while no steps are under way
 
     @property
     def last_step(self):
@@ -89,7 +89,7 @@ class Run:
 
     def begin(self, count):
         """Begins `count` steps, at most STRIDE; on a GPU, without waiting for them. What it returns `rows` takes."""
-        if self._read_at is None:
+        if not self._read_at:
             self._read_at = time.perf_counter()
         steps = [(self.step + n + 1, (self.step + n) // self.batches.per_epoch + 1) for n in range(count)]
         first_row = self._rows_begun
@@ -105,7 +105,7 @@ class Run:
         log = read()
         now = time.perf_counter()
         each = (now - self._read_at) / len(steps)
-        self._read_at = None if last else now
+        self._read_at = 0.0 if last else now
         rows = []
         for n, (step, epoch) in enumerate(steps):
             self.seconds += each
@@ -153,7 +153,7 @@ class Run:
     @counts.setter
     def counts(self, counts):
         self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_begun = counts
-        self._log_row[...], self._read_at = self._rows_begun, None
+        self._log_row[...], self._read_at = self._rows_begun, 0.0
         self.batches.seek(self.step + 1)  # so that the next step looks for its batch anew, if one failed halfway
 
     def as_seen(self, real):
@@ -181,7 +181,7 @@ class Run:
         if every:
             return step % every == 0
         epoch, rest = divmod(step, self.batches.per_epoch)
-        return rest == 0 and (epoch == 1 or epoch % self.recipe.sample_every_epochs == 0)
+        return rest == 0 and (epoch == 1 or epoch % (self.recipe.sample_every_epochs or 1) == 0)
 
     def wants_checkpoint(self, step=None):
         """Whether the state is saved after the step; by default the one just taken."""
@@ -278,8 +278,8 @@ def train(run, folder, quiet=False, doctor=None):
         file=LastingStderr(),
         mininterval=0.2 if os.isatty(2) else 15,
     )  # fmt: skip
-    first, started = run.step, time.monotonic()
-    saved = shown = started
+    first = timed_from = run.step
+    saved = shown = started = time.monotonic()
     begun = None  # steps that a GPU is at, whose rows are not written yet
 
     probe, doctor = signals.Probe(run), doctor or Doctor()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import assert_refused, run_command, write_idx
 
-from minigan import checkpoint, cli, data, judge, random, train_judge
+from minigan import cli, data, judge, random, train_judge
 from minigan.errors import ShapeError, UserError
 from minigan.tensor import Tensor, no_grad
 
@@ -341,7 +341,7 @@ def test_the_interrupted_write_leaves_no_file(small_dataset, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train_judge, "train", lambda *a: judge.load())
-    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    monkeypatch.setattr(train_judge.files, "write_atomically", full)
     with pytest.raises(UserError, match="No space left"):
         _main("--dataset", small_dataset, "--out", tmp_path / "mine.npz", "--quiet")
     assert not list(tmp_path.iterdir())

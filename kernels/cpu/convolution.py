@@ -32,7 +32,8 @@ def conv_transpose2d(y, weight, stride, padding, dilation, out):
     """out = T(y, weight), the adjoint of C in x; as `reference.conv_transpose2d`."""
     geometry = stride, padding, dilation
     module = algorithm("conv_transpose2d", out.shape, weight.shape, y.shape, *geometry, y.dtype)
-    return module.conv_transpose2d(y, weight, *geometry, out)
+    # few_channels, which has none, is never chosen for it.
+    return module.conv_transpose2d(y, weight, *geometry, out)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def conv2d_weight(x, y, stride, padding, dilation, out):

@@ -56,7 +56,8 @@ def axes_of(x_shape, weight_shape, y_shape, stride, padding):
         y, w, x = winograd.matrices(y_shape[2 + a], -(-weight_shape[2 + a] // stride[a]), MOST_POINTS[a])
         for name, matrix, step, first in (("x", x, stride[a], before), ("weight", w, stride[a], 0), ("y", y, 1, 0)):
             forward, back = (np.ascontiguousarray(m, np.float32).reshape(-1) for m in (matrix, matrix.T))
-            found[name].append(Axis(*matrix.shape, step, first, forward, back))
+            rows, columns = matrix.shape
+            found[name].append(Axis(rows, columns, step, first, forward, back))
     return found
 
 

@@ -183,7 +183,7 @@ class Plan:
         own = self.layout
         if own.packs:
             weight = parts.packed(
-                weight, own.quads, own.out[1], own.image[1], own.taps, *own.weight_steps, own.by_channel
+                weight, own.quads, own.out[1], own.image[1], own.taps, *own.weight_steps, by_channel=own.by_channel
             )
         target = memory.empty((self.splits, *own.out), out.dtype) if self.splits > 1 else out
         for blocks, struct in self.launches:
@@ -204,7 +204,7 @@ def _words(phase, batch):
         *others, pixels, frame = axis.values()
         words += [n & 0xFFFFFFFF for n in others]
         words += [*loader.divisor(pixels, largest), *loader.divisor(frame, largest)]
-    return words + [*loader.divisor(height["pixels"] * width["pixels"], largest)]
+    return [*words, *loader.divisor(height["pixels"] * width["pixels"], largest)]
 
 
 @functools.lru_cache(1024)

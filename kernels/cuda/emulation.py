@@ -20,7 +20,7 @@ import numpy as np
 from minigan.kernels.cuda import built
 
 _active = None
-_stream = None  # the current one
+_capture = None  # the Graph that launches are written to
 _FOLDER = Path(__file__).parent
 _FLAGS = ("-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-U_FORTIFY_SOURCE", "-DON_CPU")
 
@@ -139,8 +139,8 @@ class RawKernel:
             raise RuntimeError(f"{self.name} asks for more shared memory than was announced")
         if max(grid[1:]) > 65535 or min(*grid, *block) < 1 or np.prod(block) > 1024:
             raise RuntimeError(f"{self.name} was launched on a grid {grid} of {block}: CUDA refuses that")
-        if _capturing():
-            self.owner.cuda.capturing.add(_stream, self, grid, block, arguments, shared_mem)
+        if _capture:
+            _capture.add(_stream, self, grid, block, arguments, shared_mem)
             return
         values = [_by_value(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
@@ -178,21 +178,28 @@ class Stream:
 
     def begin_capture(self):
         """From here on, launches are written down instead of made."""
-        _active.cuda.capturing = self.graph = Graph()
+        global _capture
+        _capture = self.graph = Graph()
         self.after = []
 
     def end_capture(self):
         """The Graph of the launches since begin_capture. Raises CaptureError where other streams do not end in this one."""
-        graph, _active.cuda.capturing, self.graph = _active.cuda.capturing, None, None
+        global _capture
+        graph, _capture, self.graph = _capture, None, None
+        if graph is None:
+            raise CaptureError("no capture was begun")
         if not set(range(len(graph.launches))) <= graph.all_before(self.after):
             raise CaptureError("a stream that was forked off does not join the one that is captured")
         return graph
 
     def wait_event(self, event):
         """What follows here comes after what was recorded there, and becomes part of its capture."""
-        if _capturing():
+        if _capture:
             self.after = event.after + (self.after if self.graph is event.graph else [])
             self.graph = event.graph
+
+
+_stream = Stream()  # the current one
 
 
 class Graph:
@@ -248,16 +255,9 @@ class Event:
 class _Cuda:
     Stream, Event, Graph = Stream, Event, Graph
 
-    def __init__(self):
-        self.capturing = None
-
-
-def _capturing():
-    return _active is not None and _active.cuda.capturing is not None
-
 
 def _refuse_in_capture(what):
-    if _capturing():
+    if _capture:
         raise CaptureError(f"{what} cannot be captured into a CUDA graph")
 
 

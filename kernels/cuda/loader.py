@@ -24,11 +24,12 @@ _SIDE_STREAMS = 7  # so that eight launches may be under way at once
 
 def arrays():
     """The module whose arrays live on the GPU: CuPy, or its stand-in inside `emulation.active()`."""
-    return emulation.module() or _cupy_on_stream()
+    return emulation.module() or cupy_on_stream()
 
 
 @functools.cache
-def _cupy_on_stream():
+def cupy_on_stream():
+    """CuPy, with our stream as its current one."""
     import cupy
 
     _stream(cupy)
@@ -67,8 +68,8 @@ def run(file, name, blocks, threads, *arguments, shared_bytes=0, in_structs=(), 
     """
     kernel = compiled(arrays(), file, name, tuple(sorted(defines.items())))
     launch(kernel, _triple(blocks), _triple(threads), shared_bytes, *map(_argument, arguments))
-    if recording():
-        recording().uses.append(kernel.uses(arguments, in_structs))
+    if graph := recording():
+        graph.uses.append(kernel.uses(arguments, in_structs))
 
 
 class Device(NamedTuple):
@@ -127,7 +128,7 @@ class Kernel:
             return np.uint64(value.ctypes.data) if pool.is_leased(value) else value
         if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__cuda_array_interface__"):
             return value
-        return np.uint64(value.data.ptr) if isinstance(value.data.mem, arrays().cuda.UnownedMemory) else value
+        return np.uint64(value.data.ptr) if isinstance(value.data.mem, cupy_on_stream().cuda.UnownedMemory) else value
 
     def __call__(self, blocks, threads, shared_bytes, *arguments):
         if shared_bytes > self._shared_bytes:
@@ -144,10 +145,12 @@ def compiled(xp, file, name, defines):
 @functools.cache
 def _pointers(file, name):
     """What a kernel does with what its parameters point to, as its text declares: "reads" where that is const."""
-    parameters = re.search(rf"__global__[^{{}};]*\b{name}\(([^)]*)\)", source(file))[1]
+    declared = re.search(rf"__global__[^{{}};]*\b{name}\(([^)]*)\)", source(file))
+    if declared is None:
+        raise RuntimeError(f"{file} declares no kernel {name}")
     return tuple(
         None if "*" not in parameter else "reads" if "const" in parameter.split() else "writes"
-        for parameter in parameters.split(",")
+        for parameter in declared[1].split(",")
     )
 
 

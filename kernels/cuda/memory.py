@@ -28,9 +28,9 @@ class _Lease:
 
 def empty(shape, dtype=np.float32):
     """An uninitialised array of `shape` on the GPU."""
-    xp = loader.arrays()
     if emulation.module():
         return pool.empty(shape, dtype).view(emulation.Array)
+    xp = loader.cupy_on_stream()
     free_lists = pool.private_lists()
     if free_lists is None:
         return xp.empty(shape, dtype)

@@ -49,7 +49,9 @@ class Facts:
     @property
     def seconds(self):
         """Those spent in the steps, or None."""
-        seconds = self.metrics["seconds"][np.isfinite(self.metrics["seconds"])] if self.metrics else ()
+        if not self.metrics:
+            return None
+        seconds = self.metrics["seconds"][np.isfinite(self.metrics["seconds"])]
         return float(seconds[-1]) if len(seconds) and seconds[-1] > 0 else None
 
     @property
