@@ -123,3 +123,4 @@ def test_pixels_survive_the_way_to_signed_and_back():
     signed = data.to_signed(pixels)
     assert signed.dtype == np.float32 and signed.min() == -1 and signed.max() == 1
     np.testing.assert_array_equal(data.to_pixels(signed), pixels)
+    assert data.to_pixels(np.array([np.nan, np.inf, -np.inf], np.float32)).tolist() == [0, 255, 0]

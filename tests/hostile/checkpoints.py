@@ -135,11 +135,12 @@ def sample(loaded):
 def resume(sampled):
     """The command train --resume, told to end at the step where the file says it is."""
     path, state = sampled
+    step = None
     with contextlib.suppress(Exception):
-        state["step"] = int(state["step"])
-    if state["step"] == 0:  # there would be training to do
+        step = int(state["step"])
+    if step == 0:  # there would be training to do
         return
-    steps = state["step"] if type(state["step"]) is int and 0 < state["step"] < 2**31 else STEPS
+    steps = step if step is not None and 0 < step < 2**31 else STEPS
     try:
         train.main(["--resume", str(path), "--steps", str(steps), "--threads", "1"])
     except UserError as error:
