@@ -94,10 +94,10 @@ def _is_possible(name, value):
         return name in ("shuffle", "normalise")
     if name == "seed":
         return 0 <= value < 2**64
-    if name == "ema" and value is not None:
-        return 0 < value < 1
     if name == "d_steps":
         return 0 < value <= MOST_D_STEPS
+    if name == "ema" and value is not None:
+        return 0 < value < 1
     if name == "loss":
         return value in LOSSES
     if name == "on_nonfinite":
