@@ -12,6 +12,11 @@ from pathlib import Path
 
 from minigan.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there, nobody is kept out
+    fcntl = None
+
 LOCK = ".lock"
 
 
@@ -50,33 +55,45 @@ def sync_folder(path):
 def locked(folder):
     """Inside the block no other process is in such a block for the same folder, which must exist.
 
-    The lock is the operating system's (flock) on an empty file in the folder: it ends with its process, however that
-    ends. Raises UserError where another process holds it.
+    The lock is the operating system's (flock) on a file in the folder that is there only so long: it ends with its
+    process, however that ends. Raises UserError where another process holds it, or nothing can be written.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks: there, nobody is kept out
+    if not fcntl:
         yield
         return
     path = Path(folder) / LOCK
     try:
-        file = open(path, "a+")
+        file = _locked_file(path, folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from None
     with file:
         try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _locked_file(path, folder):
+    while True:
+        file = open(path, "a+")
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                return (
+                    file  # a file system without locks (some network ones): training there is better than not training
+                )
+            with file:
                 file.seek(0)
                 holder = file.read(20).strip()
-                process = f"process {holder}" if holder.isdigit() else "another process"
-                raise UserError(
-                    f"{process} is training in {folder}: wait for it, stop it, or choose another --out"
-                ) from None
-            # A file system without locks (some network ones): training there is better than not training.
-        else:
+            process = f"process {holder}" if holder.isdigit() else "another process"
+            raise UserError(
+                f"{process} is training in {folder}: wait for it, stop it, or choose another --out"
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-        yield
+            return file
+        file.close()  # whoever held it has removed it in the meantime

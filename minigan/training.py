@@ -14,7 +14,7 @@ from dataclasses import asdict
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, data, gan, nonfinite, random, recipes, rows, signals
+from minigan import backend, data, gan, nonfinite, nonfinite_cause, random, recipes, rows, signals
 from minigan.capture import Captured
 from minigan.doctor import Doctor
 from minigan.ema import MovingAverage
@@ -22,6 +22,7 @@ from minigan.errors import UserError
 from minigan.gan import generate
 from minigan.optim import Adam, LossScale
 from minigan.settings import FREE_SETTINGS, LOSSES, Settings, default_settings, impossible_settings, settings_of
+from minigan.skipping import Skipping
 from minigan.tensor import Tensor, no_grad
 from minigan.terminal import LastingStderr, StopSignals
 
@@ -286,7 +287,7 @@ def train(run, folder, quiet=False, doctor=None):
     for past in rows.read(folder.metrics) if run.step else ():
         doctor.add(past)
 
-    skipping = nonfinite.Skipping(run) if run.settings.on_nonfinite == "skip" else None
+    skipping = Skipping(run) if run.settings.on_nonfinite == "skip" else None
     doctor.skipping = skipping is not None
 
     def say(sentence):
@@ -302,7 +303,7 @@ def train(run, folder, quiet=False, doctor=None):
                 f"step {step:,}: {wrong}, which no step has left there, so that memory or the machine may be at fault; "
                 "the last checkpoint is kept: go on with --resume"
             )
-        raise UserError(nonfinite.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, silent))
+        raise UserError(nonfinite_cause.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, silent))
 
     def write(taken):
         for row in taken:

@@ -35,7 +35,7 @@ def finished(tmp_path_factory, small_dataset):
 def test_a_run_leaves_the_whole_folder(finished):
     folder, process = finished
     assert sorted(p.name for p in folder.iterdir()) == [
-        "checkpoint.pkl", "config.json", "evolution.gif", "losses.png", "metrics.csv", "report.html", "samples"
+        "checkpoint.1.pkl", "checkpoint.pkl", "config.json", "evolution.gif", "losses.png", "metrics.csv", "report.html", "samples"
     ]  # fmt: skip
     assert sorted(p.name for p in (folder / "samples").iterdir()) == [f"step_{n:06d}.png" for n in (2, 4, 6)]
     with open(folder / "metrics.csv") as rows:
@@ -226,7 +226,9 @@ def test_importing_minigan_is_quick():
 def test_losses_that_are_no_numbers_end_the_run_and_keep_the_last_checkpoint(tmp_path, small_dataset):
     rates = ["--lr-g", "1e30", "--lr-d", "1e30"]
     process = run_command(TRAIN, "--dataset", small_dataset, *rates, "--quiet", "--out", tmp_path / "r")
-    assert_refused(process, "no number after step", "--lr-g")
+    assert_refused(
+        process, "step 1: C(", "in discriminator.2 (Conv2d(", "made the first number that is not finite", "--lr-g"
+    )
     assert run_command(SAMPLE, tmp_path / "r", "--out", tmp_path / "x.png").returncode == 0
 
 

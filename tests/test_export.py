@@ -5,13 +5,18 @@ What is compared has been trained for some steps, so that the running statistics
 
 import io
 import json
+import re
+import shlex
+import shutil
 import sys
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import assert_refused, run_command
+from PIL import Image
 from test_training import make_run
 
 from minigan import checkpoint, exchange, export, files, nn, onnx_graph, recipes
@@ -574,3 +579,20 @@ def test_damage_to_an_npz_files_numbers_is_noticed(tmp_path):
     content = bytearray(exchange.npz_content({"x": np.arange(100.0)}, {}))
     content[content.index(np.arange(100.0).tobytes()) + 77] ^= 1
     assert "CRC" in refusal(tmp_path / "x.npz", content)
+
+
+def test_the_readmes_examples_of_other_tools_draw_the_same_kind_of_picture(runs, tmp_path, monkeypatch):
+    for needed in ("torch", "onnx", "onnxruntime", "safetensors"):
+        pytest.importorskip(needed)
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    shutil.copytree(runs["chaudhary2024"], tmp_path / "runs" / "chaudhary2024")
+    monkeypatch.chdir(tmp_path)
+    for arguments in re.findall(r"-m minigan\.export (.*)", readme):
+        assert export.main(shlex.split(arguments, comments=True)) == 0
+    drawn = 0
+    for example in re.findall(r"^```py\n(.*?)^```", readme, re.M | re.S):
+        exec(compile(example, "README.md", "exec"), {})
+        if Path("grid.png").exists():
+            drawn += Image.open("grid.png").convert("L").getextrema() > (0, 0)
+            Path("grid.png").unlink()
+    assert drawn == 2

@@ -43,6 +43,7 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path):
                 pass
     with files.locked(tmp_path):  # free again
         pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,26 @@ import pytest
 from gpus import emulated
 from test_training import arrays, assert_same_run, resumed, trained
 
-from minigan import backend, checkpoint, conv, doctor, functions, nonfinite, recipes, rows, run_folder, tensor, training
+from minigan import (
+    backend,
+    checkpoint,
+    conv,
+    doctor,
+    functions,
+    nonfinite,
+    nonfinite_cause,
+    recipes,
+    rows,
+    run_folder,
+    tensor,
+    training,
+)
+from minigan import skipping as skipping_module
 from minigan.errors import UserError
 from minigan.kernels.cuda import convolution
 from minigan.kernels.launch import launch
 from minigan.optim import LossScale
+from minigan.skipping import Skipping
 
 STEP = 5  # at which faults are planted; checkpoints are those of steps 4 and 8
 NAMES = sorted(recipes.RECIPES)
@@ -178,18 +193,18 @@ def test_a_fault_that_does_not_come_again_is_said_not_to(tmp_path, few_images, m
 
 def test_a_run_told_to_stop_does_not_look_for_the_cause(tmp_path, few_images, monkeypatch):
     planted(monkeypatch, "forward")
-    monkeypatch.setattr(nonfinite, "_first", lambda run, last, interrupted, quiet: None)
+    monkeypatch.setattr(nonfinite_cause, "_first", lambda run, last, interrupted, quiet: None)
     run = make_run("chaudhary2024", few_images)
     folder = run_folder.RunFolder(tmp_path / "run")
     folder.create(run)
-    line = nonfinite.stopped(run, folder.checkpoint, 6, "the loss of D is nan", lambda: True, quiet=True)
+    line = nonfinite_cause.stopped(run, folder.checkpoint, 6, "the loss of D is nan", lambda: True, quiet=True)
     assert line.startswith("step 6: the loss of D is nan (") and "was not looked for" in line
 
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_search_that_takes_long_shows_how_far_it_is(tmp_path, few_images, monkeypatch, capsys, quiet):
     planted(monkeypatch, "forward")
-    monkeypatch.setattr(nonfinite, "PATIENCE", 0)
+    monkeypatch.setattr(nonfinite_cause, "PATIENCE", 0)
     folder = run_folder.RunFolder(tmp_path / "run")
     folder.create(run := make_run("chaudhary2024", few_images))
     with pytest.raises(UserError):
@@ -198,7 +213,9 @@ def test_a_search_that_takes_long_shows_how_far_it_is(tmp_path, few_images, monk
 
 
 def test_where_the_checkpoint_is_gone_the_step_is_named_at_least(tmp_path, few_images):
-    line = nonfinite.stopped(make_run("chaudhary2024", few_images), tmp_path / "x", 6, "it is nan", lambda: False, True)
+    line = nonfinite_cause.stopped(
+        make_run("chaudhary2024", few_images), tmp_path / "x", 6, "it is nan", lambda: False, True
+    )
     assert line.startswith("step 6: it is nan (what made it so cannot be found out: ")
 
 
@@ -225,7 +242,7 @@ def test_a_healthy_step_raises_no_alarm(few_images, name, device, precision):
                 run.players.scale_d.scale[...] = 2.0**125  # D's gradients overflow, as is usual at the beginning
             same = make_run(name, few_images, device, graph=False, ema=0.9, d_steps=2)
             same.restore(checkpoint.unpack(checkpoint.pack(run.state())), "")
-            assert nonfinite.cause(run) is None
+            assert nonfinite_cause.cause(run) is None
             row = same.advance()
             assert nonfinite.in_row(row) is nonfinite.in_arrays(same) is None
             assert_same_bits(numbers(run), numbers(same))
@@ -243,7 +260,7 @@ def test_a_step_that_failed_halfway_can_be_put_back_and_taken(few_images, monkey
     run, other = (make_run("chaudhary2024", few_images, graph=False) for _ in range(2))
     assert run.advance()[:-1] == other.advance()[:-1]
     copy = nonfinite.Copy(run)
-    assert "Tanh(" in nonfinite.cause(run)
+    assert "Tanh(" in nonfinite_cause.cause(run)
     copy.put_back()
     assert run.advance()[:-1] == other.advance()[:-1]
     assert_same_bits(numbers(run), numbers(other))
@@ -256,7 +273,7 @@ def test_a_step_that_failed_halfway_can_be_put_back_and_taken(few_images, monkey
 def test_a_skipped_step_leaves_the_arrays_as_if_it_had_never_been_taken(few_images, monkeypatch, kind, name, step):
     planted(monkeypatch, kind, step=step)
     run, never = (make_run(name, few_images, ema=0.9) for _ in range(2))
-    skipping = nonfinite.Skipping(run)
+    skipping = Skipping(run)
     for number in range(1, 9):
         skipping.keep()
         row = run.advance()
@@ -290,7 +307,7 @@ def test_ten_steps_with_a_skipped_one_are_five_and_five_resumed_to_the_bit(tmp_p
 
 def test_skipped_steps_are_said_at_once_and_counted_at_the_end(tmp_path, few_images, monkeypatch, capsys):
     fault = planted(monkeypatch, "forward")
-    monkeypatch.setattr(nonfinite, "TRACED", 1)
+    monkeypatch.setattr(skipping_module, "TRACED", 1)
     fault.spoil = lambda array: array.fill(math.inf if fault.now in (2, 3, 5) else array.flat[0])
     run = make_run("chaudhary2024", few_images, on_nonfinite="skip", steps=6)
     folder = run_folder.RunFolder(tmp_path / "run")
@@ -303,7 +320,7 @@ def test_skipped_steps_are_said_at_once_and_counted_at_the_end(tmp_path, few_ima
 
 
 def test_after_many_skipped_steps_in_a_row_the_run_stops(tmp_path, few_images, monkeypatch):
-    monkeypatch.setattr(nonfinite, "IN_A_ROW", 4)
+    monkeypatch.setattr(skipping_module, "IN_A_ROW", 4)
     folder, line = stopped(tmp_path / "run", make_run("chaudhary2024", few_images, lr_g=1e30, on_nonfinite="skip"))
     assert line.startswith("step 5 was skipped: BatchNorm(") and "the 3 before it" in line and "--lr-g" in line
     restored = training.Run(training.settings_of(checkpoint.load(folder.checkpoint), folder.checkpoint))

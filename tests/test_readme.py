@@ -17,6 +17,7 @@ SHORT = {
     "minigan.sample": [],
     "minigan.evaluate": ["--count", "10"],
     "minigan.doctor": [],
+    "minigan.export": ["--help"],  # test_export.py runs it as shown, and the examples after it
     "minigan.report": [],
     "minigan.train_judge": ["--help"],  # it and the next take minutes: their own tests run them on few images
     "minigan.reproduce": ["--help"],
