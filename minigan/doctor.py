@@ -322,7 +322,7 @@ def _skips(config):
     """Whether a run's config.json says that steps are skipped; no, where it cannot be read."""
     try:
         return json.loads(config.read_text()).get("on_nonfinite") == "skip"
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

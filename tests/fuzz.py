@@ -22,14 +22,15 @@ from hostile.promise import READ, REFUSED
 TARGETS = {
     target.name: target for target in (checkpoints.TARGET, idx_files.TARGET, *other_files.TARGETS, checkpoints.CORPUS)
 }
-SHARES = {"checkpoint": 0.7, "idx": 0.2, "images": 0.04, "judge": 0.03, "doctor": 0.02, "report": 0.01}
+# Of --mutants; the files that a run and its judge leave come on top.
+SHARES = {"checkpoint": 0.75, "idx": 0.25, "images": 0.04, "judge": 0.03, "doctor": 0.02, "report": 0.01}
 A_COMMAND = 200  # one mutant in so many goes to the real command
 
 
 def main(argv=None):
     """The command: 1 where the promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mutants", type=int, default=10_000)
+    parser.add_argument("--mutants", type=int, default=10_000, help="of checkpoints and IDX files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=(*TARGETS, "all"), default="all")
     parser.add_argument("--only", type=int, metavar="N", help="read mutant N of the target alone")

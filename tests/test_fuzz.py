@@ -98,6 +98,12 @@ def test_the_command_says_what_was_broken(tmp_path, monkeypatch, capsys):
     assert "broken 1 times" in printed and "KeyError" in printed
 
 
+def test_a_settings_file_of_brackets_alone_does_not_stop_the_doctor(tmp_path):
+    path, _ = other_files.prepare_folder(tmp_path)
+    (path.parent / "config.json").write_text("[" * 100_000)
+    other_files.call_doctor(path)
+
+
 # Hypothesis finds small files.
 
 plain = st.recursive(
