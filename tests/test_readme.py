@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import run_command
 
-from minigan import benchmark
+from minigan import contests
 from minigan.kernels.cuda import emulation
 
 README = Path(__file__).parent.parent / "README.md"
@@ -38,7 +38,7 @@ def shown_commands():
 
 
 def test_every_command_in_the_readme_runs(tmp_path, small_dataset, monkeypatch):
-    monkeypatch.setattr(benchmark.take_turns, "__defaults__", (0.01, lambda: None))
+    monkeypatch.setattr(contests.Contest._race, "__defaults__", (0.01,))  # seconds of a turn of the benchmark
     commands = list(shown_commands())
     assert {module for module, _ in commands} == set(SHORT)
     for number, (module, arguments) in enumerate(commands):
