@@ -35,6 +35,9 @@ NUMBERS = {
     "d_fake": "D's mean output for generated images",
 }  # fmt: skip
 
+# What a row has where the run was probed, if no cell of it was lost.
+PROBED = ("d_accuracy", "d_saturation", "gradient_d", "gradient_g", "diversity", "update_d", "update_g")
+
 # What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
 Look = namedtuple("Look", "step loss_g real fake signals")
 
@@ -74,7 +77,7 @@ class Doctor:
             return self._report(row["step"], "not_a_number", _not_a_number_says(row))
         self._sums = [total + row[name] for total, name in zip(self._sums, ("loss_g", "d_real", "d_fake"))]
         self._count += 1
-        if row.get("gradient_g") is None:
+        if any(row.get(name) is None for name in PROBED):
             return None
         look = Look(row["step"], *(total / self._count for total in self._sums), signals=row)
         self._sums, self._count, self.probes = [0.0] * 3, 0, self.probes + 1
@@ -233,7 +236,7 @@ def _collapsed_says(streak):
     since, last = f"{streak[0].step:,}", streak[-1].signals
     what = f"they differ by {last['diversity']:.0%} of what real images do"
     counts = last.get("classes_fresh")
-    if counts is not None:
+    if counts is not None and last.get("entropy_fresh") is not None:
         most = sorted(range(10), key=lambda digit: -counts[digit])[:3]
         shares = ", ".join(f"{counts[digit] / sum(counts):.0%} {digit}" for digit in most if counts[digit])
         what += f", and the judge takes them for: {shares} (entropy {last['entropy_fresh']:.2f} of at most 2.30)"

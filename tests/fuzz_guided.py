@@ -24,6 +24,7 @@ with atheris.instrument_imports(
     enable_loader_override=False,
 ):  # fmt: skip
     from hostile import attacks, checkpoints, idx_files, other_files
+from hostile.byte_mutants import ANY_FILE
 from hostile.promise import READ, REFUSED, Watch
 
 MOST_BYTES = 1 << 18  # of an input
@@ -101,17 +102,16 @@ def fuzz(arguments, folder):
             raise AssertionError(f"{target.name}: {outcome}")
 
     def mutate(content, most, seed):
-        """Every second time one of our own mutants of a good file, or of the input."""
+        """One in three is a mutant of a good file; the input itself is hostile, and only its bytes are touched."""
         rng = random.Random(seed)
         number = content[0] % len(ready) if content else 0
         target, _, seeds, _ = ready[number]
-        if rng.random() < 0.5:
-            return atheris.Mutate(content, most)
-        try:
-            made = target.make(rng, seeds if rng.random() < 0.5 else [content[1:]] * len(seeds), 0)[2]
-        except Exception:  # the input is not one that this mutation can take
-            return atheris.Mutate(content, most)
-        return (bytes([number]) + made)[:most]
+        way = rng.randrange(3)
+        if way == 0:
+            return (bytes([number]) + target.make(rng, seeds, 0)[2])[:most]
+        if way == 1 and len(content) > 2:
+            return (content[:1] + rng.choice(ANY_FILE)(rng, content[1:], range(min(400, len(content)))))[:most]
+        return atheris.Mutate(content, most)
 
     atheris.Setup(
         [sys.argv[0], f"-max_total_time={arguments.seconds}", f"-seed={arguments.seed}", f"-max_len={MOST_BYTES}", f"-timeout={SECONDS}",

@@ -14,7 +14,7 @@ from hostile.promise import READ, REFUSED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import checkpoint, train
+from minigan import checkpoint, rows, train
 from minigan.errors import UserError
 
 SEED = 1
@@ -101,6 +101,18 @@ def test_the_command_says_what_was_broken(tmp_path, monkeypatch, capsys):
 def test_a_settings_file_of_brackets_alone_does_not_stop_the_doctor(tmp_path):
     path, _ = other_files.prepare_folder(tmp_path)
     (path.parent / "config.json").write_text("[" * 100_000)
+    other_files.call_doctor(path)
+
+
+@pytest.mark.parametrize("lost", rows.SIGNALS)
+def test_lost_cells_do_not_stop_the_doctor(lost, tmp_path):
+    path, seeds = other_files.prepare_folder(tmp_path)
+    lines = [line.split(",") for line in seeds[0].decode().splitlines()]
+    column = lines[0].index(lost)
+    for line in lines[1:]:
+        line[column] = ""
+        line[lines[0].index("diversity")] = line[lines[0].index("diversity")] and "0.001"  # a collapse, if it is read
+    path.write_text("".join(",".join(line) + "\n" for line in lines))
     other_files.call_doctor(path)
 
 

@@ -88,7 +88,7 @@ class Watch:
 
         target.stages: functions; the first takes the path, each other what the one before it returned. cells, unpacked
         (a function of the file's size) and usual (for each stage) are what `most_bytes` takes; without usual, nothing
-        is too much.
+        is too much. target.beside: bytes for each stage of what a file may name without holding it, such as MNIST.
         """
         size, folder = os.path.getsize(path), os.path.dirname(os.path.abspath(path))
         before = listing(folder)
@@ -117,8 +117,9 @@ class Watch:
         if canary.songs or self._events:
             kind, detail = "executed", f"{canary.songs[:2]} {self._events[:4]}"
         elif usual is not None and kind in (READ, REFUSED):
-            for number, (taken, often) in enumerate(zip(took, usual)):
-                if taken > most_bytes(target.unpacked(size), target.cells, often):
+            beside = target.beside or [0] * len(usual)
+            for number, (taken, often, named) in enumerate(zip(took, usual, beside)):
+                if taken > most_bytes(target.unpacked(size), target.cells, often + named):
                     kind, detail = "memory", f"stage {number}: {taken} bytes for a file of {size}"
             if seconds > MOST_SECONDS:
                 kind, detail = "slow", f"{seconds:.1f} seconds for a file of {size} bytes"

@@ -17,10 +17,10 @@ from hostile.promise import READ, REFUSED, Outcome, Watch, limit_addresses
 LONGEST = 60.0  # seconds until a process that says nothing is taken to hang
 STARTING = 300.0  # while it imports, and compiles kernels where that has not been done
 
-# A kind of file from strangers. prepare(folder) -> a good file's path, in a folder with all that a reader needs, and seeds;
-# make(rng, seeds, number) -> (kind of mutation, whether sealed, content); put(path, content) -> the path of the mutant's file,
-# where path is the good file's; stages, cells, unpacked: see Watch.read; beside: bytes for each stage of what a file may
-# name without holding it, such as MNIST. Functions are named at the top of modules: they are sent to other processes.
+# A kind of file from strangers. prepare(folder) -> a good file's path, in a folder with all that a reader needs, and
+# seeds; make(rng, seeds, number) -> (kind of mutation, whether sealed, content); put(path, content) -> the path of the
+# mutant's file, where path is the good file's; stages, cells, unpacked, beside: see Watch.read. Functions are named at
+# the top of modules: they are sent to other processes.
 Target = namedtuple("Target", "name prepare make put stages cells unpacked beside", defaults=[None])
 
 
@@ -136,7 +136,6 @@ def _work(pipe, target, numbers, seed, folder, quick):
     if not quick and outcome.kind != READ:
         pipe.send(f"the good file: {outcome}")
         return
-    usual = [sum(taken) for taken in zip(usual, target.beside or usual, strict=True)]
     shutil.copytree(path.parent, pristine)
     limit_addresses()
     pipe.send(seeds)
