@@ -49,7 +49,7 @@ def network_of(state, path, name, weights=None):
     try:
         network.load_state_dict(state[weights or name])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} is damaged: its {name} does not fit {recipe.name} ({error})") from None
+        raise UserError(f"{path} is damaged: its {name} does not fit {recipe.name} ({str(error):.1000})") from None
     for key, array in network.state_dict().items():
         if not np.isfinite(array).all():
             raise UserError(f"{path} is damaged: {key} of its {name} has values that are no numbers")

@@ -263,7 +263,9 @@ class Run:
             if seen := nonfinite.in_arrays(self):
                 raise ValueError(seen)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise UserError(f"{path} is damaged: its state does not fit {self.recipe.name} ({error})") from None
+            raise UserError(
+                f"{path} is damaged: its state does not fit {self.recipe.name} ({str(error):.1000})"
+            ) from None
 
 
 def train(run, folder, quiet=False, doctor=None):

@@ -26,7 +26,7 @@ READ, REFUSED = "read", "refused"
 Outcome = namedtuple("Outcome", "kind detail")
 
 MOST_SECONDS = 5.0  # of processor time
-MOST_LETTERS = 7000  # of the line, without the file's name: three times twenty names of a state, and words
+MOST_LETTERS = 1200  # of the line, without the name of the file: it says what does not fit of a state, cut after 1000
 SPARE_ADDRESSES = 3 << 30  # bytes a worker may map beyond what it has mapped already: the wall behind the bound
 
 
