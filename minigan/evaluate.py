@@ -138,7 +138,9 @@ def _read_array(path, arguments, device):
     except Exception:  # whatever a damaged header raises, the user gets one line
         array = None
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape[1:] != (data.SIDE, data.SIDE):
-        held = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "no array, or a damaged one"
+        held = (
+            f"{str(array.dtype):.100} {array.shape}" if isinstance(array, np.ndarray) else "no array, or a damaged one"
+        )
         raise UserError(
             f"{path} holds {held}: images must be a uint8 array (N, {data.SIDE}, {data.SIDE}), 0 the background"
         )

@@ -77,7 +77,7 @@ def load(path=None):
         arrays = _arrays(content, _layout(judge, {}, 0.0))
         _check(arrays)
     except Exception as error:  # whatever a damaged zip file or array raises, the user gets one line
-        why = str(error) if isinstance(error, _Unfit) else f"{type(error).__name__} while reading it"
+        why = f"{str(error):.500}" if isinstance(error, _Unfit) else f"{type(error).__name__} while reading it"
         raise UserError(
             f"{path or SHIPPED} is no judge of version {VERSION} ({why}): make one with python -m minigan.train_judge"
         ) from None

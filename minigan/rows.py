@@ -52,7 +52,7 @@ def read(path):
         try:
             found.append(dict(zip(COLUMNS, _values(line))))
         except ValueError as error:
-            raise ValueError(f"line {number} is damaged ({error})") from None
+            raise ValueError(f"line {number} is damaged ({str(error):.200})") from None
     return found
 
 
