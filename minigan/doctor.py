@@ -70,15 +70,17 @@ class Doctor:
         self._held = {}  # {kind: the step and the number of the last probe at which it held}
 
     def add(self, row):
-        """Takes the next row in. Returns a new Finding, or None."""
+        """Takes the next row in. Returns a new Finding, or None. Raises ValueError where some of its signals are lost."""
         self._goes_on = bool(self._not_finite)
         if not all(math.isfinite(row[name]) for name in NUMBERS):
             self._not_finite.append(row["step"])
             return self._report(row["step"], "not_a_number", _not_a_number_says(row))
         self._sums = [total + row[name] for total, name in zip(self._sums, ("loss_g", "d_real", "d_fake"))]
         self._count += 1
-        if any(row.get(name) is None for name in PROBED):
+        if row.get("gradient_g") is None:
             return None
+        if lost := [name for name in PROBED if row.get(name) is None]:
+            raise ValueError(f"of step {row['step']:,} there is gradient_g, but no {' and no '.join(lost)}")
         look = Look(row["step"], *(total / self._count for total in self._sums), signals=row)
         self._sums, self._count, self.probes = [0.0] * 3, 0, self.probes + 1
         return self._examine(look)
@@ -304,15 +306,15 @@ def main(argv=None):
     """The command. Returns its exit code."""
     path = Path(parser().parse_args(argv).run)
     path = path.parent if path.name == "metrics.csv" else path
+    doctor = Doctor(skipping=_skips(path / "config.json"))
     try:
         found = rows.read(path / "metrics.csv")
+        for row in found:
+            doctor.add(row)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} has no metrics.csv: name the folder that minigan.train wrote") from None
     except ValueError as error:
         raise UserError(f"{path / 'metrics.csv'} cannot be read: {error}") from None
-    doctor = Doctor(skipping=_skips(path / "config.json"))
-    for row in found:
-        doctor.add(row)
     for finding in doctor.findings:
         print(finding.sentence)
     if not doctor.findings:

@@ -4,6 +4,7 @@ Everything that decides the next step is in the state, so a run resumed from its
 with the same bits as one that never stopped. Where the run writes is `run_folder.py`.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -287,7 +288,8 @@ def train(run, folder, quiet=False, doctor=None):
 
     probe, doctor = signals.Probe(run), doctor or Doctor()
     for past in rows.read(folder.metrics) if run.step else ():
-        doctor.add(past)
+        with contextlib.suppress(ValueError):  # of a probe of which cells were lost nothing is said
+            doctor.add(past)
 
     skipping = Skipping(run) if run.settings.on_nonfinite == "skip" else None
     doctor.skipping = skipping is not None

@@ -24,6 +24,7 @@ with atheris.instrument_imports(
     enable_loader_override=False,
 ):  # fmt: skip
     from hostile import attacks, checkpoints, idx_files, other_files
+from hostile import promise
 from hostile.byte_mutants import ANY_FILE
 from hostile.promise import READ, REFUSED, Watch
 
@@ -87,6 +88,8 @@ def fuzz(arguments, folder):
     for place, (_, content) in enumerate(attacks.corpus()):
         if len(content) < 4096:
             (arguments.corpus / f"attack_{place}").write_bytes(bytes([0]) + content)
+
+    promise.MOST_SECONDS = SECONDS  # what is instrumented is slow
 
     def read(content):
         target, path, _, usual = ready[content[0] % len(ready)] if content else ready[0]

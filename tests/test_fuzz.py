@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigan import checkpoint, rows, train
+from minigan.doctor import PROBED
 from minigan.errors import UserError
 
 SEED = 1
@@ -105,7 +106,7 @@ def test_a_settings_file_of_brackets_alone_does_not_stop_the_doctor(tmp_path):
 
 
 @pytest.mark.parametrize("lost", rows.SIGNALS)
-def test_lost_cells_do_not_stop_the_doctor(lost, tmp_path):
+def test_lost_cells_are_said(lost, tmp_path):
     path, seeds = other_files.prepare_folder(tmp_path)
     lines = [line.split(",") for line in seeds[0].decode().splitlines()]
     column = lines[0].index(lost)
@@ -113,7 +114,11 @@ def test_lost_cells_do_not_stop_the_doctor(lost, tmp_path):
         line[column] = ""
         line[lines[0].index("diversity")] = line[lines[0].index("diversity")] and "0.001"  # a collapse, if it is read
     path.write_text("".join(",".join(line) + "\n" for line in lines))
-    other_files.call_doctor(path)
+    if lost in PROBED and lost != "gradient_g":  # which tells a probe from other steps
+        with pytest.raises(UserError, match=f"no {lost}"):
+            other_files.call_doctor(path)
+    else:
+        other_files.call_doctor(path)
 
 
 def test_a_long_cell_or_text_is_not_shown_as_a_whole(tmp_path):
