@@ -127,7 +127,7 @@ def generate(generator, latents, device="cpu", batch_size=64):
     """
     size = len(latents) if generator.training else batch_size
     images = []
-    with no_grad():
+    with no_grad(), np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # weights may be of any size
         for start in range(0, len(latents), size):
             batch = Tensor(backend.to_device(latents[start : start + size], device))
             images.append(data.to_pixels(generator(batch).numpy()[:, 0]))

@@ -14,7 +14,7 @@ from hostile.promise import READ, REFUSED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import checkpoint, rows, train
+from minigan import checkpoint, gan, recipes, rows, train
 from minigan.doctor import PROBED
 from minigan.errors import UserError
 
@@ -133,6 +133,14 @@ def test_a_long_cell_or_text_is_not_shown_as_a_whole(tmp_path):
     with pytest.raises(UserError) as refused:
         other_files.read_images(path)
     assert len(str(refused.value)) < 1000
+
+
+def test_weights_of_any_size_are_drawn_without_a_word(recwarn):
+    generator = recipes.chaudhary2024.generator()
+    for parameter in generator.parameters():
+        parameter.data[...] = 3e38
+    assert gan.generate(generator.eval(), np.ones((1, 100, 1, 1), np.float32)).shape == (1, 28, 28)
+    assert not recwarn.list
 
 
 # Hypothesis finds small files.
