@@ -1,6 +1,7 @@
 """What the commands share: arguments that are checked as they are read, errors of one line, an end in good order."""
 
 import argparse
+import io
 import math
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 
 from minigan.errors import UserError
 
+MOST_CHARACTERS = 2000  # of an error
 EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
 
@@ -29,13 +31,15 @@ def run(main):
     Ctrl-C ends it with exit code 130, SIGTERM with 143, once it has cleaned up.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may hold what the terminal's encoding cannot say
     try:
         code = main()
         if sys.stdout is not None:
             sys.stdout.flush()
         raise SystemExit(code)
     except UserError as error:
-        print(f"minigan: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        print(f"minigan: error: {_one_line(str(error))}", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -46,6 +50,12 @@ def run(main):
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _one_line(text):
+    """The text in one line of bounded length, without characters by which a stranger's file could steer a terminal."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+    return shown if len(shown) <= MOST_CHARACTERS else f"{shown[:MOST_CHARACTERS]} ..."
 
 
 def _terminate(number, frame):

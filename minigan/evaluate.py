@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,9 @@ def _read_array(path, arguments, device):
         with open(path, "rb") as file:  # a header of a later version can ask for 4 GiB; none of images needs one
             if np.lib.format.read_magic(file) != (1, 0):
                 raise ValueError("another version of the format")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as of a header that Python 2 wrote
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except UserError:
         raise
     except OSError as error:

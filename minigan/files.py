@@ -8,6 +8,7 @@ File Systems Are Not Created Equal", OSDI 2014).
 import contextlib
 import errno
 import os
+import re
 from pathlib import Path
 
 from minigan.errors import UserError
@@ -27,7 +28,7 @@ def write_atomically(path, content, before_rename=lambda: None):
     Raises OSError where that fails; then `path` is as it was, and the temporary file gone.
     """
     path = Path(path)
-    temporary = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may be writing the same file
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -40,6 +41,26 @@ def write_atomically(path, content, before_rename=lambda: None):
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(folder):
+    """Removes the temporary files of `write_atomically` that processes which are gone have left in the folder."""
+    for path in Path(folder).glob("*.tmp"):
+        named = re.fullmatch(r".*\.([0-9]{1,9})\.tmp", path.name, re.DOTALL)
+        if named and not _is_running(int(named[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_running(process):
+    """Whether another process has this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return process != os.getpid()
 
 
 def sync_folder(path):
@@ -56,19 +77,26 @@ def locked(folder):
     """Inside the block no other process is in such a block for the same folder, which must exist.
 
     The lock is the operating system's (flock) on a file in the folder that is there only so long: it ends with its
-    process, however that ends. Raises UserError where another process holds it, or nothing can be written.
+    process, however that ends. The block is given a function that raises UserError where the folder has been replaced by
+    another meanwhile. Raises UserError where another process holds the lock, or nothing can be written.
     """
     path = Path(folder) / LOCK
     try:
         file = _locked_file(path, folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+
+    def check():
+        if fcntl and not _is_at(file, path):
+            raise UserError(f"{folder} has been moved, removed or replaced while the training wrote there")
+
     with file:
         try:
-            yield
+            yield check
         finally:
             with contextlib.suppress(OSError):
-                path.unlink()
+                if _is_at(file, path):
+                    path.unlink()
 
 
 def _locked_file(path, folder):
@@ -80,9 +108,7 @@ def _locked_file(path, folder):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                return (
-                    file  # a file system without locks (some network ones): training there is better than not training
-                )
+                return file  # on a file system without locks (some network ones) training is better than not training
             with file:
                 file.seek(0)
                 holder = file.read(20).strip()
@@ -90,9 +116,17 @@ def _locked_file(path, folder):
             raise UserError(
                 f"{process} is training in {folder}: wait for it, stop it, or choose another --out"
             ) from None
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if _is_at(file, path):
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             return file
         file.close()  # whoever held it has removed it in the meantime
+
+
+def _is_at(file, path):
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -62,7 +62,7 @@ def save_animation(path, pictures, seconds=8.0):
     """Writes the PNG files `pictures`, in order, as an endless GIF that takes about `seconds` a turn."""
     frames = []
     for picture in pictures:
-        with contextlib.suppress(OSError):  # no picture, or a damaged one: leave it out
+        with contextlib.suppress(Exception):  # no picture, or a damaged one, of which Pillow says so in many ways
             frames.append(Image.open(Path(picture)).convert("L"))
     if frames:
         each = int(np.clip(1000 * seconds / len(frames), 40, 800))  # milliseconds

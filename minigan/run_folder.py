@@ -4,12 +4,15 @@ config.json, metrics.csv, samples/step_000500.png, losses.png, evolution.gif, re
 before it. Rows reach the disk before the checkpoint that counts on them; every other file is replaced whole.
 """
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
+import sys
 import time
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +36,9 @@ class RunFolder:
         self.report = self.path / "report.html"
         self._rows = io.StringIO()  # in place of metrics.csv, until that is opened
         self._next_report = 0.0  # not before then
+        self._check_folder = lambda: None  # raises UserError where it is no longer the one that was locked
 
+    @contextlib.contextmanager
     def locked(self):
         """A block in which no other process writes the folder, which is made if need be.
 
@@ -43,7 +48,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
-        return files.locked(self.path)
+        with files.locked(self.path) as self._check_folder:
+            for folder in (self.path, self.samples):
+                files.remove_leftovers(folder)
+            yield
 
     def create(self, run):
         """Makes the folder and saves the run in it, so that from now on --resume finds something.
@@ -68,10 +76,13 @@ class RunFolder:
         """Opens the metrics for the rows after the run's step, dropping those already there.
 
         loaded_from: the checkpoint that the run goes on from, where it is an older one; it takes the damaged one's place.
-        Raises UserError where the rows up to it are not all there, or nothing can be written.
+        Rows that are damaged or missing are left out, which is said on standard error; the run does not need them.
+        Raises UserError where nothing can be written.
         """
         try:
             kept = self._rows_up_to(run.step)
+            if len(kept) < run.step:
+                self._keep_damaged_metrics(run.step - len(kept))
             if loaded_from not in (None, self.checkpoint):
                 checkpoint.restore_newest(self.checkpoint, loaded_from)
             self.samples.mkdir(exist_ok=True)
@@ -83,22 +94,26 @@ class RunFolder:
         self._writer = csv.writer(self._rows, lineterminator="\n")
 
     def _rows_up_to(self, step):
-        """The lines of metrics.csv for steps 1 .. step, each checked to be that step's, with all columns."""
-        if step == 0:
-            return []
-        if not self.metrics.is_file():
-            raise UserError(f"{self.metrics} is missing: restore it to go on")
-        lines = self.metrics.read_text(errors="replace").splitlines()[1 : step + 1]
-        for number, line in enumerate(lines, 1):
-            try:
-                lines[number - 1] = rows.padded(line, number)
-            except ValueError:
-                raise UserError(
-                    f"{self.metrics} is damaged: line {number + 1} is not the row of step {number}"
-                ) from None
-        if len(lines) < step:
-            raise UserError(f"{self.metrics} ends before step {step}, where the checkpoint was saved: restore the file")
-        return lines
+        """The lines of metrics.csv that are the rows of steps 1 .. step, with all columns."""
+        found = {}
+        lines = self.metrics.read_text(errors="replace").splitlines()[1:] if self.metrics.is_file() else ()
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                number = int(line.partition(",")[0])
+                if max(found, default=0) < number <= step:
+                    found[number] = rows.padded(line, number)
+        return list(found.values())
+
+    def _keep_damaged_metrics(self, lost):
+        damaged = self.metrics.with_name("metrics.damaged.csv")
+        kept_as = ""
+        if self.metrics.exists():
+            self.metrics.replace(damaged)
+            kept_as = f"; what was there is kept as {damaged.name}"
+        print(
+            f"minigan: {self.metrics} lacks the rows of {lost:,} steps, or they are damaged: going on without them{kept_as}",
+            file=sys.stderr,
+        )
 
     def _write_config(self, run):
         config = {**asdict(run.settings), "environment": {**environment.versions(run.device), **run.environment()}}
@@ -112,6 +127,7 @@ class RunFolder:
 
     def save(self, run):
         """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
+        self._check_folder()
         self._rows.flush()
         os.fsync(self._rows.fileno())
         checkpoint.save(self.checkpoint, run.state(), run.settings.keep)
@@ -125,9 +141,12 @@ class RunFolder:
         self._rows.flush()
         if run.step == 0:
             return
-        columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
-        steps, loss_d, loss_g = columns.T
-        plots.save_losses(self.curves, steps, loss_d, loss_g, f"{run.recipe.name}, seed {run.settings.seed}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # no rows yet, where those before were lost
+            columns = np.loadtxt(self.metrics, delimiter=",", skiprows=1, usecols=(0, 2, 3), max_rows=run.step, ndmin=2)
+        if len(columns):
+            steps, loss_d, loss_g = columns.T
+            plots.save_losses(self.curves, steps, loss_d, loss_g, f"{run.recipe.name}, seed {run.settings.seed}")
         found = [(re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in self.samples.iterdir()]
         pictures = sorted((int(match[1]), path) for match, path in found if match)
         plots.save_animation(self.animation, [path for step, path in pictures if step <= run.step])
@@ -145,7 +164,8 @@ class RunFolder:
 
     def redraw(self, run):
         """The pictures of a run that is complete. Raises UserError where its rows are not all there."""
-        self._rows_up_to(run.step)
+        if len(self._rows_up_to(run.step)) < run.step:
+            raise UserError(f"{self.metrics} is damaged or missing: restore it, or go on to more --steps without it")
         self.write_pictures(run)
 
     def close(self):

@@ -153,10 +153,12 @@ def _run(arguments, device, run, folder):
     for finding in doctor.findings:
         say(f"Doctor: {finding.sentence}")
     checkpoint_path = shlex.quote(str(folder.checkpoint))
-    if stopped_by:
+    if stopped_by and run.step < run.last_step:
         say(f"Stopped after step {run.step} and saved. To go on: python -m minigan.train --resume {checkpoint_path}")
         return 128 + stopped_by
     say(f"Draw more: python -m minigan.sample {checkpoint_path} --out grid.png")
+    if stopped_by:  # it came with the last step: the run is complete, but whoever sent it wants no scoring
+        return 128 + stopped_by
     if arguments.score is None and run.settings.steps is None and run.settings.dataset == "mnist" or arguments.score:
         say(
             "The run is complete. Scoring 10,000 samples (about half a minute; minigan.evaluate does it later, too) ..."

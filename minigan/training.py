@@ -7,6 +7,7 @@ with the same bits as one that never stopped. Where the run writes is `run_folde
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import sys
 import time
@@ -254,7 +255,9 @@ class Run:
                     **self.recipe.adam,
                 }  # not the file's
             self.noise.draw, self.dropout.draw = int(state["draws"]["noise"]), int(state["draws"]["dropout"])
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            if type(state["step"]) is not int or not math.isfinite(state["seconds"]):
+                raise ValueError("an impossible count")
+            self.step, self.seconds = state["step"], float(state["seconds"])
             if not all(0 <= count < 2**60 for count in (self.step, self.noise.draw, self.dropout.draw)):
                 raise ValueError("an impossible count")
             for scale, saved in zip((players.scale_g, players.scale_d), state.get("scales", (None, None)), strict=True):
@@ -270,7 +273,7 @@ class Run:
 
 
 def train(run, folder, quiet=False, doctor=None):
-    """Runs to the last step. Returns the number of the signal that stopped it early, or None.
+    """Runs to the last step. Returns the number of a signal that came meanwhile, which stops it early; or None.
 
     On a signal the step is finished and the state saved first. Where a number is not finite, the step is
     skipped, if the settings say so; else UserError is raised with what made it, and the last checkpoint,
@@ -379,4 +382,4 @@ def train(run, folder, quiet=False, doctor=None):
         if skipping and skipping.count:
             say(f"{skipping.count:,} of {run.step - first:,} steps were skipped")
     folder.close()
-    return stop.received if run.step < run.last_step else None
+    return stop.received

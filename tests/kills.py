@@ -43,7 +43,7 @@ def kill_once(process, out, before, inside_save, wait):
     while process.poll() is None and saved_at(out) == before:
         time.sleep(0.002)
     time.sleep(wait)
-    temporary = out / "checkpoint.pkl.tmp"
+    temporary = out / f"checkpoint.pkl.{process.pid}.tmp"
     while inside_save and process.poll() is None and not temporary.exists():
         pass
     process.kill()

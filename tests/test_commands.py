@@ -157,18 +157,31 @@ def test_a_moved_data_folder_is_followed_and_other_images_are_refused(tmp_path, 
     assert process.returncode == 0, process.stderr
 
 
-def test_a_damaged_metrics_file_is_named(tmp_path, finished):
-    run = tmp_path / "run"
-    shutil.copytree(finished[0], run)
-    lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
-    for damaged, word in (
-        (lines[:2] + lines[3:], "line 3"),
-        (lines[:3], "ends before step 6"),
-        ([*lines[:3], "3,1,x,y,z,w,v\n", *lines[4:]], "line 4"),
-        ([b"\xff" * 40], "ends"),
+def test_a_run_goes_on_without_the_rows_that_are_damaged(tmp_path, finished):
+    lines = (finished[0] / "metrics.csv").read_text().splitlines(keepends=True)
+    for number, (damaged, left) in enumerate(
+        (
+            (lines[:2] + lines[3:], "13456"),
+            (lines[:3], "12"),
+            ([*lines[:3], "3,1,x,y,z,w,v\n", *lines[4:]], "12456"),
+            ([b"\xff" * 40], ""),
+            (None, ""),
+        )
     ):
-        (run / "metrics.csv").write_bytes(b"".join(x if isinstance(x, bytes) else x.encode() for x in damaged))
-        assert_refused(run_command(TRAIN, "--resume", run, "--steps", 9), "metrics.csv", word)
+        run = tmp_path / str(number)
+        shutil.copytree(finished[0], run)
+        (run / "metrics.csv").unlink()
+        if damaged:
+            content = b"".join(x if isinstance(x, bytes) else x.encode() for x in damaged)
+            (run / "metrics.csv").write_bytes(content)
+        process = run_command(TRAIN, "--resume", run, "--steps", 8, "--quiet")
+        assert process.returncode == 0 and process.stderr.count("\n") == 1, process.stderr
+        assert f"lacks the rows of {6 - len(left)} steps" in process.stderr
+        kept = [line.partition(",")[0] for line in (run / "metrics.csv").read_text().splitlines()[1:]]
+        assert "".join(kept) == left + "78"
+        if damaged:
+            assert (run / "metrics.damaged.csv").read_bytes() == content
+        assert run_command("minigan.doctor", run).returncode == 0
 
 
 def test_pictures_that_a_kill_prevented_are_drawn_on_resume(tmp_path, finished):

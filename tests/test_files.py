@@ -46,6 +46,30 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_was_replaced_is_not_written_over(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with files.locked(folder) as check:
+        check()
+        folder.rename(tmp_path / "moved")
+        with pytest.raises(UserError, match="moved, removed or replaced"):
+            check()
+        folder.mkdir()
+        with files.locked(folder):
+            with pytest.raises(UserError, match="moved, removed or replaced"):
+                check()
+    assert not list(folder.iterdir())
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f"a.{gone.pid}.tmp", f"a.{os.getppid()}.tmp", f"b.{os.getpid()}.tmp", "mine.tmp"):
+        (tmp_path / name).touch()
+    files.remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"a.{os.getppid()}.tmp", "mine.tmp"}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, small_dataset):
     folder = tmp_path_factory.mktemp("kept") / "run"
@@ -88,9 +112,11 @@ def test_a_second_training_in_the_folder_is_refused(run):
 
 def test_a_picture_that_is_no_picture_is_left_out_of_the_animation(run, tmp_path):
     (picture,) = (run / "samples").glob("*4.png")
-    half = tmp_path / "half.png"
-    half.write_bytes(picture.read_bytes()[:300])
-    plots.save_animation(tmp_path / "a.gif", [half, picture])
+    content = picture.read_bytes()
+    half, flipped = tmp_path / "half.png", tmp_path / "flipped.png"
+    half.write_bytes(content[:300])
+    flipped.write_bytes(content[:11] + bytes([content[11] ^ 1]) + content[12:])
+    plots.save_animation(tmp_path / "a.gif", [half, flipped, picture])
     assert plots.Image.open(tmp_path / "a.gif").n_frames == 1
 
 

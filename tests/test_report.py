@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import time
@@ -415,8 +416,8 @@ def test_bad_input_gets_one_line(tmp_path, arguments, parts):
 def test_the_old_report_stays_where_a_new_one_cannot_be_written(run):
     report.write(run)
     (run / "report.html").write_text("old")
-    (run / "report.html.tmp").mkdir()
-    assert_refused(run_command("minigan.report", run), "report.html.tmp")
+    (run / f"report.html.{os.getpid()}.tmp").mkdir()
+    assert_refused(run_command("minigan.report", run), "report.html.")
     assert (run / "report.html").read_text() == "old"
 
 
