@@ -95,14 +95,15 @@ class RunFolder:
 
     def _rows_up_to(self, step):
         """The lines of metrics.csv that are the rows of steps 1 .. step, with all columns."""
-        found = {}
+        found, last = [], 0
         lines = self.metrics.read_text(errors="replace").splitlines()[1:] if self.metrics.is_file() else ()
         for line in lines:
             with contextlib.suppress(ValueError):
                 number = int(line.partition(",")[0])
-                if max(found, default=0) < number <= step:
-                    found[number] = rows.padded(line, number)
-        return list(found.values())
+                if last < number <= step:
+                    found.append(rows.padded(line, number))
+                    last = number
+        return found
 
     def _keep_damaged_metrics(self, lost):
         damaged = self.metrics.with_name("metrics.damaged.csv")
