@@ -19,6 +19,7 @@ from tqdm import tqdm
 from minigan import backend, data, functions, nn, random, recipes, training
 from minigan.errors import ShapeError
 from minigan.gradcheck import gradcheck
+from minigan.settings import default_settings
 from minigan.tensor import Tensor, grad, no_grad
 
 backend.set_threads(1)  # batches of 4 gain little from a second one
@@ -113,7 +114,7 @@ except ShapeError as error:
 # generated batches?
 
 # %%
-run = training.Run(training.default_settings(recipes.chaudhary2024, steps=length(normal=600, short=30)))
+run = training.Run(default_settings(recipes.chaudhary2024, steps=length(normal=600, short=30)))
 for _ in tqdm(range(run.last_step), leave=False):
     run.advance()
 generator, discriminator = run.players.generator, run.players.discriminator

@@ -6,7 +6,7 @@
 #
 # **You need** lessons 7 to 13. *20 seconds*; with `--full`, the paper's 45,000 steps, about 190 seconds on two cores.
 #
-# **In the library:** `minigan/recipes.py`, `minigan/gan.py`, and the loop of `minigan/training.py`. **Follows:**
+# **In the library:** `minigan/recipes.py`, `minigan/gan.py`, `minigan/training.py`, `minigan/loop.py`. **Follows:**
 # Chaudhary et al., *Image Generation with Generative Adversarial Networks* (2024); Radford, Metz and Chintala,
 # *Unsupervised Representation Learning with Deep Convolutional GANs* (2015), section 3.
 
@@ -17,6 +17,7 @@ from page import LENGTH, length, show
 from tqdm import tqdm
 
 from minigan import data, gan, nn, optim, random, recipes, training
+from minigan.settings import default_settings
 from minigan.tensor import Tensor, grad
 
 # %% [markdown]
@@ -75,7 +76,7 @@ recipe.initialise(discriminator, random.Generator(0, random.WEIGHTS_D))
 for ours, theirs in zip((generator, discriminator), rebuilt):
     assert all(np.array_equal(a.data, b.data) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 fixed = random.Generator(0, random.FIXED_LATENTS).normal((64, 100, 1, 1))
-looks = {0: training.generate(generator, fixed)}  # step -> (64, 28, 28)
+looks = {0: gan.generate(generator, fixed)}  # step -> (64, 28, 28)
 
 # %% [markdown]
 # ## One step
@@ -113,15 +114,15 @@ for number in range(3):
 #
 # ## Training
 #
-# `training.Run` is that step and all it needs; `python -m minigan.train` is a `Run` with a folder to write to. Its loop
-# is the one below: `--full` takes the same 45,000 steps (3 epochs of 15,000 batches) and ends at the same weights.
+# `training.Run` is that step and all it needs; `python -m minigan.train` gives a `Run` and a folder to `loop.train`. The loop
+# below is its core: `--full` takes the same 45,000 steps (3 epochs of 15,000 batches) and ends at the same weights.
 #
 # The two figures are the paper's figure 2 (both losses) and figure 3 (images of fixed latents), for the steps run here.
 #
 # **Predict:** at the start D answers about 1/2. What are both losses then? Which will be lower after a thousand steps?
 
 # %%
-settings = training.default_settings(recipe, steps=length(4000, 60, full=45000), sample_every=length(500, 20))
+settings = default_settings(recipe, steps=length(4000, 60, full=45000), sample_every=length(500, 20))
 run = training.Run(settings)
 rows = []
 for _ in tqdm(range(run.last_step), leave=False):

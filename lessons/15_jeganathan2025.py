@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from minigan import backend, checkpoint, data, gan, plots, recipes, training
 from minigan.run_folder import RunFolder
+from minigan.settings import default_settings
 from minigan.tensor import Tensor, grad
 
 # %% [markdown]
@@ -72,7 +73,7 @@ print(f"loss of D {loss_d.item():.3f}; {len(grads_g)} gradients for G, {len(grad
 #
 # 500 epochs are seldom run in one sitting. To make the point in seconds we take a part of MNIST, written as IDX files
 # to a temporary folder, small batches, and four times the paper's learning rate (`--full` keeps all three). The loop
-# is that of `training.train`: a step, its row of metrics, now and then a checkpoint. At one of them we copy the folder,
+# is that of `loop.train`: a step, its row of metrics, now and then a checkpoint. At one of them we copy the folder,
 # as a crash would leave it, and let the run go on to its end.
 
 # %%
@@ -82,7 +83,7 @@ for split, part in (("train", images["train"][:count]), ("t10k", images["t10k"][
     header = bytes([0, 0, 8, 3]) + np.array(part.shape, ">u4").tobytes()
     (folder / f"{split}-images-idx3-ubyte").write_bytes(header + part.tobytes())
 chosen = {"dataset": str(folder), "epochs": epochs, "batch_size": size, "lr_g": lr, "lr_d": lr}
-settings = training.default_settings(recipe, **chosen)
+settings = default_settings(recipe, **chosen)
 run = training.Run(settings)
 unbroken = RunFolder(folder / "unbroken")
 unbroken.create(run)

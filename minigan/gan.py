@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigan import backend, data
+from minigan.anomaly import located
 from minigan.functions import batches_in_one
 from minigan.nn import Module
 from minigan.optim import LossScale, Optimizer
-from minigan.tensor import Tensor, concatenate, grad, located, no_grad
+from minigan.tensor import Tensor, concatenate, grad, no_grad
 
 
 @dataclass

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from minigan import backend
+from minigan.anomaly import not_finite
 from minigan.doctor import NUMBERS
 from minigan.optim import LossScale
-from minigan.tensor import not_finite
 
 
 def arrays(run):

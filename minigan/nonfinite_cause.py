@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan import checkpoint, signals
+from minigan.anomaly import Anomaly, detect_anomaly, located, not_finite
 from minigan.errors import UserError
 from minigan.nonfinite import Copy, in_arrays, in_row, moments, players, scale_of
 from minigan.optim import LossScale
-from minigan.tensor import Anomaly, detect_anomaly, located, not_finite
 from minigan.terminal import LastingStderr
 
 PATIENCE = 3.0  # seconds after which a search shows how far it is

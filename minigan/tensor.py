@@ -7,21 +7,16 @@ Built on NumPy (or CuPy) arrays alone; convolution, batch normalisation and loss
 """
 
 import contextlib
-import functools
 import itertools
 import operator
 
 import numpy as np
 
-from minigan import backend
+from minigan import anomaly, backend
 from minigan.errors import ShapeError
 
 _recording = True  # whether ops remember their inputs
-_checking = False  # whether every result is searched for NaN and infinity
-_place = None  # what is being computed, in words, while that is searched
-_differentiated = None  # the tensor whose gradient is being handed back, while that is searched
 _creation = itertools.count()
-_NOTHING = contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -43,64 +38,6 @@ def no_grad():
 def is_grad_enabled():
     """Whether ops build a graph now."""
     return _recording
-
-
-def is_checking():
-    """Whether every result is searched for NaN and infinity now."""
-    return _checking
-
-
-@contextlib.contextmanager
-def detect_anomaly(check=True):
-    """Inside the block, the first op that makes a NaN or infinity raises an Anomaly naming itself.
-
-    Reads every result back from the device, so it is slow: for finding a fault, not for training. check=False: inside
-    the block no op is searched.
-    """
-    global _checking
-    before, _checking = _checking, check
-    try:
-        yield
-    finally:
-        _checking = before
-
-
-class Anomaly(FloatingPointError):
-    """The first number that is not finite. what: made it, or was given it, in words. kind: "a NaN" or "an infinity".
-
-    given: the Tensor that held it before the op, which then did not make it; else None.
-    """
-
-    def __init__(self, what, kind, given=None):
-        super().__init__(f"{what} {'made' if given is None else 'was given'} {kind}")
-        self.what, self.kind, self.given = what, kind, given
-
-
-def located(place):
-    """Makes a function say, while results are searched for NaN, that its ops are those of `place`, a few words."""
-
-    def decorate(function):
-        @functools.wraps(function)
-        def inside(*arguments, **options):
-            global _place
-            if not _checking:
-                return function(*arguments, **options)
-            before, _place = _place, place
-            try:
-                return function(*arguments, **options)
-            finally:
-                _place = before
-
-        return inside
-
-    return decorate
-
-
-def not_finite(array):
-    """What an array holds that is no finite number: "a NaN", "an infinity", or None."""
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return None
-    return "a NaN" if np.isnan(array).any() else "an infinity"
 
 
 class Op:
@@ -128,47 +65,15 @@ class Op:
         arrays = [t.data for t in inputs]
         data = backend.computed(self.forward, arrays) if backend.recording() else self.forward(*arrays)
         out = Tensor(data)
-        if _checking:
-            self.place = _place
-            _check_finite(self, [data, *vars(self).values()], inputs)
+        if anomaly.is_checking():
+            self.place = anomaly.place()
+            anomaly.check(self, [data, *vars(self).values()], inputs)
         if _recording:
             for t in inputs:
                 if t.requires_grad:
                     out.requires_grad, out.op, out.inputs = True, self, inputs  # pyright: ignore[reportAttributeAccessIssue]
                     break
         return out
-
-
-def _check_finite(op, made, inputs):
-    """Raises Anomaly unless all arrays among what the op made are finite."""
-    for array in made:
-        is_array = hasattr(array, "__array_interface__") or hasattr(array, "__cuda_array_interface__")
-        kind = not_finite(array) if is_array else None
-        if kind:
-            given = next((t for t in inputs if not_finite(t.data)), None)
-            raise Anomaly(_in_words(op, inputs), kind, given)
-
-
-def _in_words(op, inputs):
-    """An op's name, its inputs' shapes, and where it is."""
-    gradient, of = "", ""
-    if _differentiated is not None:
-        op, inputs, gradient = _differentiated.op, _differentiated.inputs, "the gradient of "
-        of = f", of {_place}" if _place not in (None, op.place) else ""
-    given = ", ".join(f"{t.dtype}{t.shape}" for t in inputs)
-    return f"{gradient}{type(op).__name__}({given}){f' in {op.place}' if op.place else ''}{of}"
-
-
-@contextlib.contextmanager
-def _gradient_of(t):
-    """Inside the block, the ops are those of the gradient of the op that made t."""
-    global _differentiated
-    before = _differentiated
-    _differentiated = t if before is None else before  # a gradient may be found by differentiating a reference
-    try:
-        yield
-    finally:
-        _differentiated = before
 
 
 class FusedOp(Op):
@@ -193,8 +98,8 @@ class FusedOp(Op):
         if _recording:
             return self.differentiable_vjp(needs, g, out, *inputs)
         grads = self.arrays_vjp(needs, g.data, out.data, *[t.data for t in inputs])
-        if _checking:
-            _check_finite(self, grads, (g, *inputs))
+        if anomaly.is_checking():
+            anomaly.check(self, grads, (g, *inputs))
         return [None if array is None else Tensor(array) for array in grads]
 
     def differentiable_vjp(self, needs, g, out, *inputs):
@@ -242,7 +147,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
                 continue
             if id(t) not in wanted:
                 del grads[id(t)]
-            with _gradient_of(t) if _checking else _NOTHING:
+            with anomaly.in_gradient_of(t):
                 for i, need, g_i in zip(t.inputs, needs, t.op.vjp(needs, g, t, *t.inputs)):
                     if need and g_i is not None:
                         g_i = g_i.sum_to(i.shape)

@@ -8,10 +8,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from minigan import cli  # first, so that Ctrl-C gives one line while the others are loaded, too
-from minigan import backend, checkpoint, evaluate, run_folder, signals, training
+from minigan import backend, checkpoint, evaluate, loop, run_folder, signals, training
 from minigan.doctor import Doctor
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
+from minigan.settings import FREE_SETTINGS, Settings, default_settings, impossible_settings, settings_of
 
 CHECKPOINT = "checkpoint.pkl"
 
@@ -136,7 +137,7 @@ def _run(arguments, device, run, folder):
     say(f"{run.recipe.name} on the {backend.describe(device)}{how}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
-        stopped_by = training.train(run, folder, arguments.quiet, doctor := Doctor())
+        stopped_by = loop.train(run, folder, arguments.quiet, doctor := Doctor())
     except (MemoryError, OverflowError) as error:
         raise UserError(
             f"--batch-size {run.settings.batch_size} is too large here ({error}): take a smaller one"
@@ -178,7 +179,7 @@ def _chosen(arguments):
     given = {**vars(arguments), "d_steps": d_steps, "d_steps_epochs": d_steps_epochs}
     if arguments.dataset not in (None, "mnist"):
         given["dataset"] = str(Path(arguments.dataset).resolve())  # a resume may start elsewhere
-    return {f.name: given[f.name] for f in fields(training.Settings) if given[f.name] is not None}
+    return {f.name: given[f.name] for f in fields(Settings) if given[f.name] is not None}
 
 
 def _where(environment):
@@ -220,8 +221,8 @@ def _folder(arguments):
 
 def _start(arguments, device, held):
     recipe = RECIPES[arguments.recipe or "chaudhary2024"]
-    settings = training.default_settings(recipe, **_chosen(arguments))
-    for name in training.impossible_settings(settings):
+    settings = default_settings(recipe, **_chosen(arguments))
+    for name in impossible_settings(settings):
         raise UserError(f"--{name.replace('_', '-')} {ascii(getattr(settings, name))} cannot be used")
     run = training.Run(settings, device, arguments.graph)
     folder = run_folder.RunFolder(arguments.out or f"runs/{recipe.name}")
@@ -234,14 +235,14 @@ def _resume(arguments, device, held):
     folder = run_folder.RunFolder(_folder(arguments))
     held.enter_context(folder.locked())
     state, path = checkpoint.load_newest(folder.checkpoint)
-    settings = training.settings_of(state, path)
+    settings = settings_of(state, path)
     if arguments.d_steps and arguments.d_steps != (settings.d_steps, settings.d_steps_epochs):
         only = f":{settings.d_steps_epochs}" if settings.d_steps_epochs else ""
         raise UserError(
             f"{path} was trained with --d-steps {settings.d_steps}{only}, and goes on with it: leave it out"
         )
     for name, value in _chosen(arguments).items():
-        if name in training.FREE_SETTINGS:
+        if name in FREE_SETTINGS:
             setattr(settings, name, value)
         elif value != getattr(settings, name):
             before, now = (_option(name, v) for v in (getattr(settings, name), value))

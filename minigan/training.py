@@ -1,42 +1,26 @@
-"""A training run: its settings, its state, and the loop.
+"""A training run: its state, and a step from one state to the next.
 
 Everything that decides the next step is in the state, so a run resumed from its checkpoint continues
-with the same bits as one that never stopped. Where the run writes is `run_folder.py`.
+with the same bits as one that never stopped. The loop over the steps is `loop.py`.
 """
 
-import contextlib
 import functools
 import hashlib
 import math
-import os
-import sys
 import time
 from dataclasses import asdict
 
 import numpy as np
-from tqdm import tqdm
 
-from minigan import backend, data, gan, nonfinite, nonfinite_cause, random, recipes, rows, signals
+from minigan import backend, data, gan, nonfinite, random, recipes, signals
 from minigan.capture import Captured
-from minigan.doctor import Doctor
 from minigan.ema import MovingAverage
 from minigan.errors import UserError
-from minigan.gan import generate
 from minigan.optim import Adam, LossScale
-from minigan.settings import FREE_SETTINGS, LOSSES, Settings, default_settings, impossible_settings, settings_of
-from minigan.skipping import Skipping
 from minigan.tensor import Tensor, no_grad
-from minigan.terminal import LastingStderr, StopSignals
 
-__all__ = [
-    "FREE_SETTINGS", "LOSSES", "Run", "Settings", "default_settings", "generate", "impossible_settings", "settings_of",
-    "train",
-]  # fmt: skip
-SHOW_EVERY = 50  # steps between two looks at the losses
-SHOW_SECONDS = 2.0  # or this long, where steps are slow
 LOG_ROWS = 512  # of losses, kept on the device until they are read
 STRIDE = 128  # steps that a GPU is given at a time: some tens of milliseconds of work
-SAVE_SECONDS = 60.0  # a crash costs no more than this, whatever the recipe's checkpoints are
 
 
 class Run:
@@ -171,7 +155,7 @@ class Run:
         """
         generator = self.players.generator
         before = None if self.wants_sample() else {name: a.copy() for name, a in generator.state_dict().items()}
-        images = generate(generator.train(self.recipe.sample_in_train_mode), self.fixed_latents, self.device)
+        images = gan.generate(generator.train(self.recipe.sample_in_train_mode), self.fixed_latents, self.device)
         if before is not None:
             generator.load_state_dict(before)
         generator.train()
@@ -270,116 +254,3 @@ class Run:
             raise UserError(
                 f"{path} is damaged: its state does not fit {self.recipe.name} ({str(error):.1000})"
             ) from None
-
-
-def train(run, folder, quiet=False, doctor=None):
-    """Runs to the last step. Returns the number of a signal that came meanwhile, which stops it early; or None.
-
-    On a signal the step is finished and the state saved first. Where a number is not finite, the step is
-    skipped, if the settings say so; else UserError is raised with what made it, and the last checkpoint,
-    in which all numbers are finite, is kept. doctor: a Doctor who is shown every row, those of
-    a resumed run's past included; what he finds is said at once.
-    """
-    bar = tqdm(
-        total=run.last_step, initial=run.step, unit="step", disable=quiet or sys.stderr is None, dynamic_ncols=True,
-        file=LastingStderr(),
-        mininterval=0.2 if os.isatty(2) else 15,
-    )  # fmt: skip
-    first = timed_from = run.step
-    saved = shown = started = time.monotonic()
-    begun = None  # steps that a GPU is at, whose rows are not written yet
-
-    probe, doctor = signals.Probe(run), doctor or Doctor()
-    for past in rows.read(folder.metrics) if run.step else ():
-        with contextlib.suppress(ValueError):  # of a probe of which cells were lost nothing is said
-            doctor.add(past)
-
-    skipping = Skipping(run) if run.settings.on_nonfinite == "skip" else None
-    doctor.skipping = skipping is not None
-
-    def say(sentence):
-        if sentence and not bar.disable:
-            bar.write(f"minigan: {sentence}", file=LastingStderr())
-
-    def fail(step, wrong):
-        folder.write_report()
-        silent = bar.disable
-        bar.close()
-        if skipping:
-            raise UserError(
-                f"step {step:,}: {wrong}, which no step has left there, so that memory or the machine may be at fault; "
-                "the last checkpoint is kept: go on with --resume"
-            )
-        raise UserError(nonfinite_cause.stopped(run, folder.checkpoint, step, wrong, lambda: stop.received, silent))
-
-    def write(taken):
-        for row in taken:
-            probing = run.wants_probe(row[0])
-            wrong = nonfinite.in_row(row) or (nonfinite.in_arrays(run) if probing or skipping else None)
-            seen = probe() if probing and not wrong else {}
-            folder.write_row(row, seen)
-            finding = doctor.add(dict(zip(rows.STEP_COLUMNS, row)) | seen)
-            if skipping and wrong:
-                try:
-                    say(skipping.undo(row[0], wrong))
-                except UserError:
-                    folder.write_report()
-                    raise
-                continue
-            if skipping:
-                skipping.went_well()
-            elif wrong := wrong or nonfinite.in_signals(seen, run):
-                fail(row[0], wrong)
-            say(finding and finding.sentence)
-        return taken[-1]
-
-    def save():
-        if wrong := nonfinite.in_arrays(run):
-            fail(run.step, wrong)
-        folder.save(run)
-
-    with StopSignals() as stop, bar, np.errstate(over="ignore", invalid="ignore"):
-        while run.step < run.last_step and not stop.received:
-            if skipping:
-                skipping.keep()
-            before, begun = begun, run.begin(1 if skipping else run.stride())
-            row = write(run.rows(before, last=False)) if before else None
-            overdue = time.monotonic() - saved > SAVE_SECONDS
-            if skipping or run.device == "cpu" or run.is_stop(run.step) or overdue or run.step == run.last_step:
-                row, begun = write(run.rows(begun)), None
-            if run.step == run.last_step or run.wants_sample():
-                if skipping:
-                    skipping.keep()
-                folder.write_sample(run)
-                if skipping and nonfinite.in_arrays(run):  # statistics that drawing has moved
-                    skipping.put_back()
-                    say(f"the samples of step {run.step:,} are not finite; drawing them leaves no trace")
-            if begun is None and (run.wants_checkpoint() or run.step == run.last_step or overdue):
-                save()
-                saved = time.monotonic()
-                if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
-                    folder.write_pictures(run)
-            if row is None:
-                continue
-            if bar.n == first:  # it may have compiled the kernels, which says nothing about the rest
-                started, timed_from = time.monotonic(), row[0]
-                bar.start_t = bar.last_print_t = time.time()
-            bar.update(row[0] - bar.n)
-            slow = time.monotonic() - shown > SHOW_SECONDS
-            if row[0] % SHOW_EVERY == 0 or run.step == run.last_step or slow:
-                shown = time.monotonic()
-                losses = f"loss D {row[2]:.3f} G {row[3]:.3f}"
-                if row[0] > timed_from:
-                    rate = (row[0] - timed_from) * run.settings.batch_size / (time.monotonic() - started)
-                    losses += f", {rate:.0f} images/s"
-                bar.set_postfix_str(losses, refresh=False)
-        if run.step < run.last_step:
-            if begun:
-                write(run.rows(begun))
-            save()
-            folder.write_pictures(run)
-            folder.write_report()
-        if skipping and skipping.count:
-            say(f"{skipping.count:,} of {run.step - first:,} steps were skipped")
-    folder.close()
-    return stop.received

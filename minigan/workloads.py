@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigan import backend, kernels, random, recipes, training
+from minigan.settings import default_settings
 from minigan.tensor import Tensor, no_grad
 
 CONVOLUTIONS = {"conv2d": "C", "conv_transpose2d": "T", "conv2d_weight": "G"}
@@ -72,13 +73,13 @@ class KernelCall:
 def training_step(name, batch_size):
     """A function of no arguments that takes one step of minigan's training of a recipe on MNIST."""
     recipe = recipes.RECIPES[name]
-    return training.Run(training.default_settings(recipe, batch_size=batch_size)).advance
+    return training.Run(default_settings(recipe, batch_size=batch_size)).advance
 
 
 def training_steps(name, batch_size, device, graph=True):
     """A function of a number that takes so many training steps, captured in a graph or not; on a GPU it enqueues them."""
     recipe = recipes.RECIPES[name]
-    run = training.Run(training.default_settings(recipe, batch_size=batch_size), device, graph)
+    run = training.Run(default_settings(recipe, batch_size=batch_size), device, graph)
     run.step = run.batches.per_epoch - 1  # the shorter last batch is a graph of its own: captured now, not in the race
     run.play(1)
     return run.play

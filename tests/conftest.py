@@ -22,9 +22,10 @@ settings.load_profile("minigan")
 
 COMPILE = """
 from minigan import recipes, training
+from minigan.settings import default_settings
 for recipe in recipes.RECIPES.values():
     for batch_size in (4, 100):
-        run = training.Run(training.default_settings(recipe, batch_size=batch_size))
+        run = training.Run(default_settings(recipe, batch_size=batch_size))
         run.advance(), run.samples()
 """
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from minigan import backend, kernels, recipes, training
+from minigan.anomaly import detect_anomaly
 from minigan.capture import Captured
 from minigan.kernels import launch, pool
 from minigan.nn import BatchNorm1d
-from minigan.tensor import Tensor, detect_anomaly, where
+from minigan.settings import default_settings
+from minigan.tensor import Tensor, where
 
 STEPS = 4
 
@@ -18,7 +20,7 @@ def eager(self, *inputs):
 
 def results(name, **chosen):
     """Losses and scores of each step, and all bits of the state after them."""
-    run = training.Run(training.default_settings(recipes.RECIPES[name], **chosen))
+    run = training.Run(default_settings(recipes.RECIPES[name], **chosen))
     rows = [run.advance()[:-1] for _ in range(STEPS)]
     state = run.state()
     arrays = [state["generator"], state["discriminator"]]

@@ -21,6 +21,7 @@ from gpus import emulated
 
 from minigan import backend, recipes, training
 from minigan.kernels.cuda import convolution, loader
+from minigan.settings import default_settings
 
 MOST_SPILLED, MOST_REGISTERS, REGISTER_FILE = 64, 255, 65536  # bytes; of a thread; of a multiprocessor
 GPUS = {
@@ -104,7 +105,7 @@ def launches_of_recipes(architecture):
             if needed <= gpu.compute_capability:
                 convolution.set_precision(name)
                 for recipe in recipes.RECIPES.values():
-                    run = training.Run(training.default_settings(recipe), "gpu", graph=False)
+                    run = training.Run(default_settings(recipe), "gpu", graph=False)
                     run.play(1), run.samples()
     return launches
 

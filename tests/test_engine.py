@@ -11,9 +11,10 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from minigan import conv, functions, nn
 from minigan import tensor as engine
+from minigan.anomaly import detect_anomaly
 from minigan.errors import ShapeError
 from minigan.gradcheck import gradcheck
-from minigan.tensor import Tensor, concatenate, detect_anomaly, grad, no_grad, where
+from minigan.tensor import Tensor, concatenate, grad, no_grad, where
 
 SHAPES = array_shapes(min_dims=1, max_dims=3, max_side=4)
 

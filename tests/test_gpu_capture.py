@@ -8,10 +8,12 @@ import pytest
 from gpus import on_gpus, real
 
 from minigan import backend, functions, nn, recipes, training
+from minigan.anomaly import detect_anomaly
 from minigan.capture import Captured
 from minigan.kernels import launch
 from minigan.kernels.cuda import loader, memory
-from minigan.tensor import Tensor, concatenate, detect_anomaly, grad, no_grad, where
+from minigan.settings import default_settings
+from minigan.tensor import Tensor, concatenate, grad, no_grad, where
 
 
 def on_gpu(shape, seed=0):
@@ -246,9 +248,7 @@ def test_every_launch_of_a_step_is_a_kernel_of_ours_and_memory_is_bounded(
     with gpu():
         backend.set_precision(precision, "gpu")
         try:
-            run = training.Run(
-                training.default_settings(recipes.RECIPES[name], batch_size=4, dataset=str(few_images)), "gpu"
-            )
+            run = training.Run(default_settings(recipes.RECIPES[name], batch_size=4, dataset=str(few_images)), "gpu")
             run.advance()
         finally:
             backend.set_precision("float32", "gpu")

@@ -15,6 +15,7 @@ from minigan import backend, checkpoint, cli, data, recipes, sample, train, trai
 from minigan.errors import UserError
 from minigan.kernels.cuda import convolution, loader
 from minigan.optim import LossScale
+from minigan.settings import default_settings, settings_of
 
 NAMES = sorted(recipes.RECIPES)
 
@@ -27,7 +28,7 @@ def precision_put_back():
 
 def make_run(name, dataset, device="gpu", graph=True, **chosen):
     chosen = {"dataset": str(dataset), "batch_size": 4, "steps": 10, **chosen}
-    return training.Run(training.default_settings(recipes.RECIPES[name], **chosen), device, graph)
+    return training.Run(default_settings(recipes.RECIPES[name], **chosen), device, graph)
 
 
 def numbers_of(run):
@@ -148,7 +149,7 @@ def saved_and_restored(run, folder, device):
     path = folder / "checkpoint.pkl"
     checkpoint.save(path, run.state())
     state = checkpoint.load(path)
-    settings = training.settings_of(state, path)
+    settings = settings_of(state, path)
     restored = training.Run(settings, device)
     restored.restore(state, path)
     return restored

@@ -16,6 +16,7 @@ from minigan import (
     conv,
     doctor,
     functions,
+    loop,
     nonfinite,
     nonfinite_cause,
     recipes,
@@ -29,6 +30,7 @@ from minigan.errors import UserError
 from minigan.kernels.cuda import convolution
 from minigan.kernels.launch import launch
 from minigan.optim import LossScale
+from minigan.settings import FREE_SETTINGS, default_settings, settings_of
 from minigan.skipping import Skipping
 
 STEP = 5  # at which faults are planted; checkpoints are those of steps 4 and 8
@@ -113,7 +115,7 @@ def few_channels(small_recipes):
 def make_run(name, dataset, device="cpu", graph=True, **chosen):
     chosen = {"batch_size": 4, "steps": 10, "checkpoint_steps": 4, "sample_every": 3, "probe_every": 0, **chosen}
     chosen["checkpoint_every"] = 1000
-    return training.Run(training.default_settings(recipes.RECIPES[name], dataset=str(dataset), **chosen), device, graph)
+    return training.Run(default_settings(recipes.RECIPES[name], dataset=str(dataset), **chosen), device, graph)
 
 
 def stopped(path, run):
@@ -208,7 +210,7 @@ def test_a_search_that_takes_long_shows_how_far_it_is(tmp_path, few_images, monk
     folder = run_folder.RunFolder(tmp_path / "run")
     folder.create(run := make_run("chaudhary2024", few_images))
     with pytest.raises(UserError):
-        training.train(run, folder, quiet)
+        loop.train(run, folder, quiet)
     assert ("looking for the cause" in capsys.readouterr().err) != quiet
 
 
@@ -312,7 +314,7 @@ def test_skipped_steps_are_said_at_once_and_counted_at_the_end(tmp_path, few_ima
     run = make_run("chaudhary2024", few_images, on_nonfinite="skip", steps=6)
     folder = run_folder.RunFolder(tmp_path / "run")
     folder.create(run)
-    training.train(run, folder)
+    loop.train(run, folder)
     said = re.findall("minigan: .*", capsys.readouterr().err)
     assert len(said) == 2, said
     assert "step 2 was skipped: Tanh(" in said[0] and "only counted" in said[0]
@@ -323,7 +325,7 @@ def test_after_many_skipped_steps_in_a_row_the_run_stops(tmp_path, few_images, m
     monkeypatch.setattr(skipping_module, "IN_A_ROW", 4)
     folder, line = stopped(tmp_path / "run", make_run("chaudhary2024", few_images, lr_g=1e30, on_nonfinite="skip"))
     assert line.startswith("step 5 was skipped: BatchNorm(") and "the 3 before it" in line and "--lr-g" in line
-    restored = training.Run(training.settings_of(checkpoint.load(folder.checkpoint), folder.checkpoint))
+    restored = training.Run(settings_of(checkpoint.load(folder.checkpoint), folder.checkpoint))
     restored.restore(checkpoint.load(folder.checkpoint), folder.checkpoint)
     assert len(rows.read(folder.metrics)) == 5
 
@@ -345,7 +347,7 @@ def test_samples_that_spoil_the_running_statistics(tmp_path, few_images, monkeyp
     else:
         folder = run_folder.RunFolder(tmp_path / "run")
         folder.create(run)
-        training.train(run, folder)
+        loop.train(run, folder)
         assert nonfinite.in_arrays(run) is None and len(rows.read(folder.metrics)) == 5
         assert "the samples of step 3 are not finite" in capsys.readouterr().err
 
@@ -384,14 +386,14 @@ def test_gradients_that_overflow_at_every_scale_stop_the_run(tmp_path, few_image
 def test_the_setting_may_be_changed_on_resume_and_is_checked(tmp_path, few_images):
     folder = trained(tmp_path / "run", make_run("chaudhary2024", few_images, steps=2))
     state = checkpoint.load(folder.checkpoint)
-    assert training.settings_of(state, folder.checkpoint).on_nonfinite == "stop"
-    assert "on_nonfinite" in training.FREE_SETTINGS
+    assert settings_of(state, folder.checkpoint).on_nonfinite == "stop"
+    assert "on_nonfinite" in FREE_SETTINGS
     for wrong in ("halt", 1, None):
         state["settings"]["on_nonfinite"] = wrong
         if wrong is None:
             del state["settings"]["on_nonfinite"]  # of before there was the setting
-            assert training.settings_of(state, folder.checkpoint).on_nonfinite == "stop"
+            assert settings_of(state, folder.checkpoint).on_nonfinite == "stop"
         else:
             with pytest.raises(UserError, match="on_nonfinite"):
-                training.settings_of(state, folder.checkpoint)
+                settings_of(state, folder.checkpoint)
     assert dataclasses.asdict(make_run("chaudhary2024", few_images).settings)["on_nonfinite"] == "stop"

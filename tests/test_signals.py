@@ -11,6 +11,7 @@ from test_training import arrays, assert_same_run, make_run, resumed, trained
 
 from minigan import checkpoint, data, gan, nn, recipes, rows, run_folder, signals, training
 from minigan.errors import UserError
+from minigan.settings import FREE_SETTINGS, default_settings, settings_of
 from minigan.tensor import Tensor, concatenate
 
 NAMES = sorted(recipes.RECIPES)
@@ -210,7 +211,7 @@ def test_how_often_is_by_recipe_or_chosen_and_may_change(small_dataset, name):
     for chosen, steps in ((None, [every, 2 * every]), (every // 2, [every // 2, every]), (0, [])):
         run = make_run(name, small_dataset, probe_every=chosen)
         assert [step for step in range(1, 2 * every + 1) if run.wants_probe(step)][:2] == steps
-    assert "probe_every" in training.FREE_SETTINGS
+    assert "probe_every" in FREE_SETTINGS
 
 
 @pytest.mark.parametrize("value", [-1, True, 2**31])
@@ -218,7 +219,7 @@ def test_an_impossible_interval_in_a_checkpoint_is_refused(tmp_path, small_datas
     state = make_run("chaudhary2024", small_dataset).state()
     state["settings"]["probe_every"] = value
     with pytest.raises(UserError, match="probe_every"):
-        training.settings_of(state, tmp_path)
+        settings_of(state, tmp_path)
 
 
 def test_a_negative_interval_is_refused_on_the_command_line(tmp_path):
@@ -234,7 +235,7 @@ def test_the_folder_writes_the_header_it_reads(tmp_path, small_dataset):
 
 
 def test_mnists_digits_are_counted_by_the_judge_that_ships_with_minigan(monkeypatch):
-    run = training.Run(training.default_settings(recipes.RECIPES["chaudhary2024"], batch_size=4))
+    run = training.Run(default_settings(recipes.RECIPES["chaudhary2024"], batch_size=4))
     run.advance()
     seen = signals.Probe(run)()
     assert sum(seen["classes_fixed"]) == run.recipe.samples and sum(seen["classes_fresh"]) == signals.FRESH

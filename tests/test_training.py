@@ -7,32 +7,33 @@ import gc
 import numpy as np
 import pytest
 
-from minigan import checkpoint, data, evaluation, gan, random, recipes, run_folder, train, training
+from minigan import checkpoint, data, evaluation, gan, loop, random, recipes, run_folder, train, training
 from minigan.errors import UserError
 from minigan.kernels import pool
 from minigan.nn import BCELoss
+from minigan.settings import default_settings, settings_of
 from minigan.tensor import Tensor
 
 
 def make_run(recipe, dataset, **chosen):
     chosen = {"dataset": str(dataset), "batch_size": 8, "steps": 10, **chosen}
-    return training.Run(training.default_settings(recipes.RECIPES[recipe], **chosen))
+    return training.Run(default_settings(recipes.RECIPES[recipe], **chosen))
 
 
 def trained(folder, run):
     folder = run_folder.RunFolder(folder)
     folder.create(run)
-    training.train(run, folder, quiet=True)
+    loop.train(run, folder, quiet=True)
     return folder
 
 
 def resumed(folder, **changes):
     state = checkpoint.load(folder.checkpoint)
-    settings = dataclasses.replace(training.settings_of(state, folder.checkpoint), **changes)
+    settings = dataclasses.replace(settings_of(state, folder.checkpoint), **changes)
     run = training.Run(settings)
     run.restore(state, folder.checkpoint)
     folder.reopen(run, folder.checkpoint)
-    training.train(run, folder, quiet=True)
+    loop.train(run, folder, quiet=True)
 
 
 def arrays(value, path=""):
@@ -104,7 +105,7 @@ def test_a_wellformed_checkpoint_with_impossible_contents_is_refused_in_one_line
     state = checkpoint.unpack(checkpoint.pack(run.state()))
     change(state, path, value)
     with pytest.raises(UserError) as caught:
-        settings = training.settings_of(state, tmp_path)
+        settings = settings_of(state, tmp_path)
         training.Run(settings).restore(state, tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -14,6 +14,7 @@ from checks.ex08_transposed_convolution import transposed_kernel_of, weight_kern
 from grading import student
 from grading.check import Mistake
 from minigan import kernels, plots, recipes, training
+from minigan.settings import default_settings
 from tqdm import tqdm
 
 CONV2D, TRANSPOSED = "ex07_convolution.py", "ex08_transposed_convolution.py"
@@ -70,7 +71,7 @@ def train(steps, called, **replaced):
 
     own = kernels.for_device("cpu")
     chosen = {name: replaced.get(name, getattr(own, name)) for name in NAMES}
-    run = training.Run(training.default_settings(recipes.chaudhary2024, steps=steps), "cpu", graph=False)
+    run = training.Run(default_settings(recipes.chaudhary2024, steps=steps), "cpu", graph=False)
     rows = []
     with kernels.use(**{name: counted(kernel) for name, kernel in chosen.items()}):
         try:

@@ -18,6 +18,7 @@ from hostile import attacks, byte_mutants, idx_files, state_mutants
 from hostile.workers import Target, as_it_is, put
 from minigan import checkpoint, data, gan, recipes, sampling, train, training
 from minigan.errors import UserError
+from minigan.settings import default_settings
 
 STEPS = 3
 SEALED_SHARE = 0.75
@@ -50,7 +51,7 @@ def _seeds(folder, images):
         ("jeganathan2025", {"seed": 2**64 - 1}),
     ):
         own = dict(batch_size=4, steps=STEPS, dataset=str(images), **chosen)
-        run = training.Run(training.default_settings(recipes.RECIPES[recipe], **own))
+        run = training.Run(default_settings(recipes.RECIPES[recipe], **own))
         for _ in range(STEPS):
             run.advance()
         run.seconds = 1.5  # a mutant must not depend on when it is made
