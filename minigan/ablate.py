@@ -14,8 +14,8 @@ def parser():
     p = cli.Parser(
         prog="python -m minigan.ablate",
         description="Try the causes that the paper of jeganathan2025 names, each by a short training without it: "
-        + "; ".join(f"{name}: {claim}" for name, (_, claim) in ablation.VARIANTS.items())
-        + ". What is there already is not trained again.",
+        + "; ".join(f"{name}: {variant.claim}" for name, variant in ablation.VARIANTS.items())
+        + ". The last one is tried on a GPU only. What is there already is not trained again.",
     )
     p.add_argument("--out", type=cli.path, required=True, metavar="DIR", help="where the trainings are kept")
     p.add_argument("--steps", type=cli.positive_int, default=1400, metavar="N", help="of each (default: %(default)s)")
@@ -36,7 +36,7 @@ def main(argv=None):
     arguments = parser().parse_args(argv)
     evaluation.check_count(arguments.count)
     folder, device = Path(arguments.out), backend.select_device(arguments.device)
-    trainings = [(variant, seed) for variant in ablation.VARIANTS for seed in range(arguments.seeds)]
+    trainings = [(variant, seed) for variant in ablation.variants(device) for seed in range(arguments.seeds)]
     for number, (variant, seed) in enumerate(trainings, 1):
         print(f"Training {number} of {len(trainings)}: {variant}, seed {seed}", flush=True)
         try:
@@ -46,8 +46,10 @@ def main(argv=None):
     quiet = None if sys.stderr else True
     with tqdm(total=len(trainings), desc="scoring", unit="training", disable=quiet, leave=False) as bar:
         reference = evaluation.Reference("mnist", judge.load(), device)
-        wanted = range(arguments.seeds), arguments.steps, arguments.count
-        print(ablation.table(ablation.results(folder, *wanted, reference, bar.update)))
+        wanted = device, range(arguments.seeds), arguments.steps, arguments.count
+        found = ablation.results(folder, *wanted, reference, bar.update)
+    print(ablation.table(found))
+    print(ablation.verdicts(found))
     return 0
 
 

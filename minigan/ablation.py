@@ -5,17 +5,43 @@ after so few steps, as the Fréchet distance and the classes that the judge sees
 """
 
 import statistics
+from dataclasses import dataclass
 
 from minigan import reproduction, rows
 
 RECIPE = "jeganathan2025"
-VARIANTS = {  # name: (options of minigan.train, the claim)
-    "as listed": ((), "the paper's listing"),
-    "not normalised": (("--no-normalise",), "real pixels from -1 to 1 help the training"),
-    "not shuffled": (("--no-shuffle",), "shuffling the images helps the training"),
-    "unequal rates": (("--lr-g", "2e-4"), "different learning rates keep both networks in balance"),
-    "more updates of D": (("--d-steps", "2:1"), "more updates of D in the beginning help the training"),
+AS_LISTED = "as listed"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing changed: how, what the paper says of it, and the number (see `described`) that claim is read from.
+
+    claims_more: whether, if the claim is true, that number is higher than with the paper's listing.
+    """
+
+    options: tuple  # of minigan.train
+    claim: str
+    measure: str
+    claims_more: bool
+
+
+VARIANTS = {
+    "not normalised": Variant(
+        ("--no-normalise",), "real pixels from -1 to 1 help the training", "frechet_distance", claims_more=True
+    ),
+    "not shuffled": Variant(
+        ("--no-shuffle",), "shuffling the images helps the training", "frechet_distance", claims_more=True
+    ),
+    "unequal rates": Variant(
+        ("--lr-g", "2e-4"), "different learning rates keep both networks in balance", "lead_of_d", claims_more=False
+    ),
+    "more updates of D": Variant(
+        ("--d-steps", "2:1"), "more updates of D early help the training", "frechet_distance", claims_more=False
+    ),
+    "on the CPU": Variant((), "a GPU trains more smoothly than a CPU", "loss_g_jumps", claims_more=True),
 }
+ON_CPU = "on the CPU"
 LAST_SHARE = 0.25  # of a training, whose losses are described
 
 
@@ -24,18 +50,29 @@ def folder_of(folder, variant):
     return folder / variant.replace(" ", "-")
 
 
+def variants(device):
+    """The names of what is trained on a device: the listing, and each variant; on the CPU there is no other device."""
+    return [AS_LISTED, *(name for name in VARIANTS if device == "gpu" or name != ON_CPU)]
+
+
 def train(folder, variant, seed, steps, count, device, precision):
     """Trains a variant from a seed, where that has not been done."""
-    options, _ = VARIANTS[variant]
+    options = () if variant == AS_LISTED else VARIANTS[variant].options
+    if variant == ON_CPU:
+        device, precision = "cpu", "float32"
     place = folder_of(folder, variant)
     place.mkdir(parents=True, exist_ok=True)
     reproduction.train_ours(place, RECIPE, seed, steps, count, device, ["--precision", precision, *options])
 
 
 def described(metrics):
-    """{name: number} of the last quarter of a training's rows: both losses' means, and how they jump from step to step."""
+    """{name: number} of the last quarter of a training's rows.
+
+    Both losses' means, how they jump from step to step, and D's lead: how much more probable it finds real images to be
+    real than generated ones (0: no lead; 1: it tells all of them).
+    """
     last = metrics[-max(2, int(LAST_SHARE * len(metrics))) :]
-    found = {}
+    found = {"lead_of_d": statistics.fmean(row["d_real"] - row["d_fake"] for row in last)}
     for name in ("loss_d", "loss_g"):
         values = [row[name] for row in last]
         found[name] = statistics.fmean(values)
@@ -43,10 +80,10 @@ def described(metrics):
     return found
 
 
-def results(folder, seeds, steps, count, reference, progress):
+def results(folder, device, seeds, steps, count, reference, progress):
     """{variant: [{name: number} of each seed]}: how its losses end (`described`) and all scores of its images."""
     found = {}
-    for variant in VARIANTS:
+    for variant in variants(device):
         place = folder_of(folder, variant)
         for (who, seed), scores in reproduction.scored(place, seeds, steps, count, reference, progress).items():
             metrics = rows.read(place / f"{who}-{seed}" / "metrics.csv")
@@ -54,20 +91,49 @@ def results(folder, seeds, steps, count, reference, progress):
     return found
 
 
-COLUMNS = (
-    ("loss_d", "loss of D"), ("loss_d_jumps", "its jumps"), ("loss_g", "loss of G"), ("loss_g_jumps", "its jumps"),
-    ("frechet_distance", "Fréchet distance"), ("class_kl", "KL of classes"),
-)  # fmt: skip
+COLUMNS = {
+    "loss_d": "loss of D", "loss_d_jumps": "its jumps", "loss_g": "loss of G", "loss_g_jumps": "its jumps",
+    "lead_of_d": "D's lead", "frechet_distance": "Fréchet distance", "class_kl": "KL of classes",
+}  # fmt: skip
+MEASURES = {"frechet_distance": "Fréchet distance", "lead_of_d": "D's lead", "loss_g_jumps": "jumps of G's loss"}
 
 
 def table(found):
     """The results as lines of text: the mean over the seeds, and the standard deviation where there are several."""
-    lines = [f"{'':18}" + "".join(f"{heading:>18}" for _, heading in COLUMNS)]
+    lines = [f"{'':18}" + "".join(f"{heading:>17}" for heading in COLUMNS.values())]
     for variant, seeds in found.items():
         cells = []
-        for name, _ in COLUMNS:
+        for name in COLUMNS:
             values = [seed[name] for seed in seeds]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.fmean(values):.3f}{spread}")
-        lines.append(f"{variant:18}" + "".join(f"{cell:>18}" for cell in cells))
+        lines.append(f"{variant:18}" + "".join(f"{cell:>17}" for cell in cells))
     return "\n".join(lines)
+
+
+def verdicts(found):
+    """What the results say of each claim, as lines of text."""
+    return "\n".join(
+        f"{variant.claim}: {_verdict(name, found.get(name, ()), found[AS_LISTED])}"
+        for name, variant in VARIANTS.items()
+    )
+
+
+def _verdict(name, changed, listed):
+    """Whether the claim is true, by the results of each seed with one thing changed and as listed (Welch's interval)."""
+    variant = VARIANTS[name]
+    if not changed:
+        return "not tested (needs --device gpu)"
+    changed, listed = ([seed[variant.measure] for seed in seeds] for seeds in (changed, listed))
+    if min(len(changed), len(listed)) < 2:
+        return "not tested (needs --seeds 2 or more)"
+    compared = reproduction.comparison(changed, listed)
+    (value, usual), low, high = compared["means"], compared["low"], compared["high"]
+    if low <= 0 <= high:
+        answer = "not told apart"
+    else:
+        answer = "true here" if (low > 0) == variant.claims_more else "the reverse is true here"
+    return (
+        f"{answer}\n    {MEASURES[variant.measure]} {value:.3g} {name}, {usual:.3g} {AS_LISTED}; "
+        f"{reproduction.CONFIDENCE:.0%} interval of the difference: {low:+.3g} to {high:+.3g}"
+    )

@@ -39,11 +39,51 @@ def test_a_resumed_run_goes_on_without_the_cause(tmp_path, few_images, small_rec
 
 
 def test_jumps_are_the_spread_of_steps_of_a_loss():
-    calm = [{"loss_d": 1.0, "loss_g": 2.0 + 0.1 * n} for n in range(40)]
-    wild = [{"loss_d": 1.0 + (-1) ** n, "loss_g": 2.0} for n in range(40)]
+    calm = [{"loss_d": 1.0, "loss_g": 2.0 + 0.1 * n, "d_real": 0.7, "d_fake": 0.5 - 0.01 * n} for n in range(40)]
+    wild = [{"loss_d": 1.0 + (-1) ** n, "loss_g": 2.0, "d_real": 0.5, "d_fake": 0.5} for n in range(40)]
     assert ablation.described(calm)["loss_d"] == 1.0
     assert ablation.described(calm)["loss_g_jumps"] == pytest.approx(0)
     assert ablation.described(wild)["loss_d_jumps"] == pytest.approx(2, rel=0.03)
+    assert ablation.described(calm)["lead_of_d"] == pytest.approx(0.2 + 0.345)  # of the last ten
+    assert ablation.described(wild)["lead_of_d"] == 0
+
+
+def results_of(measure, **seeds):
+    """Results as `ablation.results` returns them, of which one number counts."""
+    return {name.replace("_", " "): [{measure: value} for value in values] for name, values in seeds.items()}
+
+
+@pytest.mark.parametrize(
+    ("values", "answer"),
+    [
+        (
+            [80, 82, 84],
+            "true here\n    Fréchet distance 82 not shuffled, 50 as listed; 95% interval of the difference: +2",
+        ),
+        ([20, 22, 24], "the reverse is true here\n    Fréchet distance 22 not shuffled"),
+        ([30, 50, 72], "not told apart\n"),
+        ([80], "not tested (needs --seeds 2 or more)"),
+    ],
+)
+def test_an_interval_beside_zero_decides_on_a_claim(values, answer):
+    said = ablation.verdicts(results_of("frechet_distance", as_listed=[48, 50, 52], not_shuffled=values))
+    assert f"shuffling the images helps the training: {answer}" in said
+    assert "a GPU trains more smoothly than a CPU: not tested (needs --device gpu)" in said
+
+
+@pytest.mark.parametrize(("values", "answer"), [([0.5, 0.52], "the reverse is true here"), ([0.1, 0.12], "true here")])
+def test_a_claim_that_something_falls_is_true_where_it_falls(values, answer):
+    said = ablation.verdicts(results_of("lead_of_d", as_listed=[0.3, 0.32], unequal_rates=values))
+    assert f"keep both networks in balance: {answer}" in said
+
+
+def test_on_a_gpu_the_listing_is_tried_on_the_cpu_too(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(ablation.reproduction, "train_ours", lambda *arguments: calls.append(arguments))
+    assert ablation.variants("gpu") == [*ablation.variants("cpu"), "on the CPU"]
+    for name in ("as listed", "on the CPU"):
+        ablation.train(tmp_path, name, 0, 3, 20, "gpu", "tf32")
+    assert [call[-2:] for call in calls] == [("gpu", ["--precision", "tf32"]), ("cpu", ["--precision", "float32"])]
 
 
 def test_the_command_compares_the_variants(tmp_path, small_dataset, small_recipes, monkeypatch, capsys):
@@ -52,9 +92,10 @@ def test_the_command_compares_the_variants(tmp_path, small_dataset, small_recipe
     arguments = ["--out", str(tmp_path), "--steps", "3", "--seeds", "1", "--count", "20", "--device", "cpu"]
     assert ablate.main(arguments) == 0
     printed = capsys.readouterr().out
-    for variant in ablation.VARIANTS:
-        (line,) = (line for line in printed.splitlines() if line.startswith(f"{variant} "))
+    for variant in ablation.variants("cpu"):
+        (line,) = (line for line in printed.splitlines() if line.startswith(f"{variant:18} "))
         assert len(line.split()) >= 7
-    assert printed.count("jeganathan2025 on the CPU") == len(ablation.VARIANTS)
+    assert printed.count("jeganathan2025 on the CPU") == len(ablation.variants("cpu"))
+    assert "shuffling the images helps the training: not tested (needs --seeds 2 or more)" in printed
     assert ablate.main(arguments) == 0
     assert "jeganathan2025 on the CPU" not in capsys.readouterr().out
