@@ -108,8 +108,8 @@ class Module:
         """Copies arrays (or tensors) into the parameters and buffers of the same names, converted to their dtypes.
 
         Raises KeyError for names that are missing or not known here (unless strict is False), ShapeError for arrays of
-        another shape, TypeError for those of another kind (text, or fractions for a count); then nothing has been
-        changed. `minigan.exchange.read_weights` reads such a dict from a file.
+        another shape, TypeError for those of another kind (text, or fractions for a count), ValueError for a running
+        variance below zero; then nothing has been changed. `minigan.exchange.read_weights` reads such a dict from a file.
         """
         if not isinstance(state, Mapping):
             raise TypeError(
@@ -129,6 +129,8 @@ class Module:
         for name, array in found.items():
             if not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
                 raise TypeError(f"the state does not fit: {name} is {own[name].dtype} here, but {array.dtype} there")
+            if name.rpartition(".")[2] == "running_var" and (array < 0).any():
+                raise ValueError(f"the state does not fit: {name}, a variance, is below zero")
         for name, array in found.items():
             own[name][...] = backend.to_device(array, backend.device_of(own[name]))
 

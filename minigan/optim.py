@@ -76,6 +76,8 @@ class Optimizer:
                 value = value.astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
                     raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
+                if name == "exp_avg_sq" and (value < 0).any():
+                    raise ValueError(f"{name} of parameter {position}, a mean of squares, is below zero")
                 state[name] = backend.to_device(value, backend.device_of(parameter))
             if self.state_names and not set(self.state_names) <= state.keys():
                 raise ValueError(f"the state of parameter {position} lacks one of {', '.join(self.state_names)}")

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import gc
 
 import numpy as np
@@ -108,6 +109,19 @@ def test_a_wellformed_checkpoint_with_impossible_contents_is_refused_in_one_line
         settings = settings_of(state, tmp_path)
         training.Run(settings).restore(state, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [["generator", "1.running_var"], ["optimizer_d", "state", 0, "exp_avg_sq"]])
+def test_a_checkpoint_whose_variances_or_squares_are_below_zero_is_refused(tmp_path, small_dataset, path):
+    run = make_run("chaudhary2024", small_dataset)
+    run.advance()
+    state = checkpoint.unpack(checkpoint.pack(run.state()))
+    training.Run(settings_of(state, tmp_path)).restore(state, tmp_path)
+    *keys, last = path
+    owner = functools.reduce(lambda level, key: level[key], keys, state)
+    owner[last] = owner[last] - 1
+    with pytest.raises(UserError, match="is damaged: .* is below zero"):
+        training.Run(settings_of(state, tmp_path)).restore(state, tmp_path)
 
 
 def test_an_optimizers_settings_come_from_the_run_and_never_from_the_file(tmp_path, small_dataset):
