@@ -171,17 +171,12 @@ def load(path):
 
     Where the file is not whole, or not there, that is a DamagedError.
     """
-    path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # reading a device or a pipe might never end
-            raise UserError(f"cannot read the checkpoint {path}: it is not a file")
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path} is larger than any checkpoint ({MOST_BYTES >> 30} GiB)")
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DamagedError(f"cannot read the checkpoint {path}: {error.strerror}") from None
-    except OSError as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from None
+        content = files.read(path, "checkpoint", MOST_BYTES)
+    except UserError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise DamagedError(str(error)) from None
+        raise
     _check_opcodes(content, path)
     try:
         state = pickle.loads(content)

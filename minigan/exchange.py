@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, files
 from minigan.errors import UserError
 
 LARGEST_FILE = 2 << 30  # bytes
@@ -50,14 +50,7 @@ def read_weights(path):
             f"cannot read weights from {path}: its name must end in {' or '.join(READERS)} "
             "(in PyTorch, safetensors.torch.save_file(model.state_dict(), path) writes one)"
         )
-    try:
-        if path.exists() and not path.is_file():  # reading a device or a pipe might never end
-            raise UserError(f"cannot read weights from {path}: it is not a file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path} is larger than {LARGEST_FILE >> 30} GiB")
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read weights from {path}: {getattr(error, 'strerror', error)}") from None
+    content = files.read(path, "weights", LARGEST_FILE)
     try:
         return READERS[path.suffix](content)
     except UserError:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and a folder that one process at a time writes.
+"""Files read with care, files that are there whole or not at all, and a folder that one process at a time writes.
 
 Whatever kills the process, or however full the disk, a reader finds the old content or the new. That a file's content
 is synced before it is renamed, and the folder after, is what makes it hold for a power cut, too (Pillai et al., "All
@@ -19,6 +19,23 @@ except ImportError:  # Windows has no such locks: there, nobody is kept out
     fcntl = None
 
 LOCK = ".lock"
+
+
+def read(path, what, most_bytes):
+    """The bytes of a file that may come from anywhere.
+
+    Raises UserError, which calls the file `what`, for what is no file or larger, and where it cannot be read; that of a
+    file that is not there has the FileNotFoundError as its cause.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # reading a device or a pipe might never end
+            raise UserError(f"cannot read the {what} {path}: it is not a file")
+        if path.stat().st_size > most_bytes:
+            raise UserError(f"cannot read the {what} {path}: it is larger than any ({most_bytes >> 20} MiB)")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the {what} {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_atomically(path, content, before_rename=lambda: None):

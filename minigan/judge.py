@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan import backend, data, nn, random
+from minigan import backend, data, files, nn, random
 from minigan.errors import ShapeError, UserError
 from minigan.tensor import Tensor, no_grad
 
@@ -66,7 +66,7 @@ def load(path=None):
 
     Raises UserError for any other file, and for a shipped file whose SHA-256 is not the one in this module.
     """
-    content = _content(SHIPPED if path is None else Path(path))
+    content = files.read(SHIPPED if path is None else path, "judge", LARGEST_FILE)
     sha256 = hashlib.sha256(content).hexdigest()
     if path is None and sha256 != SHA256:
         raise UserError(f"{SHIPPED} is damaged (its SHA-256 is not that of judge {VERSION}): install minigan again")
@@ -169,17 +169,6 @@ def _layout(judge, settings, test_accuracy):
 def _rounded(array):
     """The array as a file keeps it: kernels and matrices, nearly all of the numbers, in 16 bits each."""
     return array.astype(np.float16) if array.ndim > 1 else array
-
-
-def _content(path):
-    try:
-        if path.exists() and not path.is_file():  # reading a device or a pipe might never end
-            raise UserError(f"{path} is not a file: give a judge's .npz")
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path} is larger than any judge ({LARGEST_FILE >> 20} MiB)")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the judge {path}: {error.strerror}") from None
 
 
 def _arrays(content, layout):
