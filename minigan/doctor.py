@@ -17,6 +17,7 @@ from minigan.errors import UserError
 PROBES = 3  # in a row that must agree, and span the steps that a Condition must last
 SHORT = 500  # steps of a run of which nothing is said but that its losses are numbers
 GRACE = 200  # steps at the beginning that do not count
+LASTING_COLLAPSE = 500  # steps
 COLLAPSE_GRACE = 1000  # where few kinds of samples are in question: G begins with one, and takes its time to find many
 
 FEW_KINDS = 1.3  # nats of the classes' entropy: that of 3.7 digits drawn equally often; all ten have 2.3
@@ -40,6 +41,9 @@ PROBED = ("d_accuracy", "d_saturation", "gradient_d", "gradient_g", "diversity",
 
 # What the steps since the last probe and the probe itself tell. real, fake: D's mean outputs; signals: {name: value}.
 Look = namedtuple("Look", "step loss_g real fake signals")
+
+# How much a Doctor has seen. enough: to call a run well. collapse: to have found one by now, if there were one.
+Seen = namedtuple("Seen", "steps probes enough collapse")
 
 # kind: of a Finding. holds: Look to bool. says: the Looks at which it held to a sentence. grace: steps at the beginning
 # that do not count. lasting: steps that it must have held for.
@@ -67,11 +71,13 @@ class Doctor:
         self._sums, self._count = [0.0] * 3, 0  # of loss_g, d_real, d_fake, since the last probe
         self._streaks = [[] for _ in CONDITIONS]  # the Looks in a row at which each held
         self._found = {}  # {kind: Finding}
-        self._held = {}  # {kind: the step and the number of the last probe at which it held}
+        self._held = {}  # {kind: the step and the number of the last probe at which it held, once it lasts}
+        self._last = 0  # the last step
+        self._late = []  # the steps of probes at which a collapse would count
 
     def add(self, row):
         """Takes the next row in. Returns a new Finding, or None. Raises ValueError where some of its signals are lost."""
-        self._goes_on = bool(self._not_finite)
+        self._goes_on, self._last = bool(self._not_finite), row["step"]
         if not all(math.isfinite(row[name]) for name in NUMBERS):
             self._not_finite.append(row["step"])
             return self._report(row["step"], "not_a_number", _not_a_number_says(row))
@@ -86,10 +92,14 @@ class Doctor:
         return self._examine(look)
 
     def _examine(self, look):
+        if look.step > COLLAPSE_GRACE:
+            self._late.append(look.step)
         for streak, condition in zip(self._streaks, CONDITIONS):
             if look.step > condition.grace and condition.holds(look):
                 streak.append(look)
-                self._held[condition.kind] = look.step, self.probes
+                _, probe = self._held.get(condition.kind, (0, -2 * PROBES))
+                if len(streak) >= PROBES or self.probes - probe <= PROBES:  # a single look long after is no return
+                    self._held[condition.kind] = look.step, self.probes
             else:
                 streak.clear()
         waits = None  # a kind that may be the cause of the others
@@ -108,6 +118,13 @@ class Doctor:
         return self._found[kind]
 
     @property
+    def seen(self):
+        """How much there was to go by: a Seen."""
+        late = self._late
+        collapse = len(late) >= PROBES and late[-1] - late[0] >= LASTING_COLLAPSE
+        return Seen(self._last, self.probes, self.probes >= PROBES and self._last >= SHORT, collapse)
+
+    @property
     def findings(self):
         """All Findings so far, in the order in which they appeared; of one that is over it is said when it ended."""
         return [self._until_when(finding) for finding in self._found.values()]
@@ -122,12 +139,32 @@ class Doctor:
         return replace(finding, sentence=f"{finding.sentence} (That lasted until step {step:,}.)")
 
 
-def diagnose(rows, skipping=False):
-    """The Findings in rows of metrics.csv, in the order in which they appeared; rows and skipping as for a Doctor."""
+def examined(rows, skipping=False):
+    """A Doctor who has taken in rows of metrics.csv; rows and skipping as for a Doctor."""
     doctor = Doctor(skipping)
     for row in rows:
         doctor.add(row)
-    return doctor.findings
+    return doctor
+
+
+def diagnose(rows, skipping=False):
+    """The Findings in rows of metrics.csv, in the order in which they appeared; rows and skipping as for a Doctor."""
+    return examined(rows, skipping).findings
+
+
+def nothing_found(seen):
+    """What it means, in words, that a Doctor who has Seen so much has found nothing."""
+    losses = f"the losses of {seen.steps:,} steps are numbers"
+    probes = f"{seen.probes:,} probe{'' if seen.probes == 1 else 's'}"
+    if not seen.enough:
+        return f"{losses}; {seen.steps:,} steps with {probes} are too few for more (see minigan.train --probe-every)."
+    players = f"{losses}, and at none of {probes}, in the long run, did one player win or stand still"
+    if not seen.collapse:
+        return (
+            f"{players}. Whether G draws few kinds of images cannot be said yet: that takes {PROBES} probes after step "
+            f"{COLLAPSE_GRACE:,}, over {LASTING_COLLAPSE} steps or more."
+        )
+    return f"{players}, or did G draw few kinds of images."
 
 
 # The conditions, at one look, and their sentences, of the looks at which they held.
@@ -183,7 +220,7 @@ def _d_is_dead_says(streak):
     return (
         f"D gives real and generated images the same answer since step {since} (on average {last.real:.3f} and "
         f"{last.fake:.3f}; its gradient is {_short(s['gradient_d'])}), so G has nothing to learn from: start again "
-        f"with {change}."
+        f"with {change}.{_few_kinds_too(last)}"
     )
 
 
@@ -195,7 +232,7 @@ def _g_wins_says(streak):
     since, last = f"{streak[0].step:,}", streak[-1]
     return (
         f"G fools D since step {since}: D gives its images {last.fake:.3f} on average and real ones {last.real:.3f}, "
-        "so that G need not get better: start again with a higher --lr-d, a lower --lr-g or --d-steps 2."
+        f"so that G need not get better: start again with a higher --lr-d, a lower --lr-g or --d-steps 2.{_few_kinds_too(last)}"
     )
 
 
@@ -213,7 +250,7 @@ def _d_wins_says(streak):
     return (
         f"D separates real from generated images perfectly since step {since} (on average it gives them "
         f"{last.real:.3f} and {last.fake:.3f}), and G's gradient is {_short(gradient)}, {so}: start again with a lower "
-        f"--lr-d or {rate}{also}."
+        f"--lr-d or {rate}{also}.{_few_kinds_too(last)}"
     )
 
 
@@ -236,17 +273,29 @@ def _classes_entropy(look):
 
 def _collapsed_says(streak):
     since, last = f"{streak[0].step:,}", streak[-1].signals
-    what = f"they differ by {last['diversity']:.0%} of what real images do"
-    counts = last.get("classes_fresh")
-    if counts is not None and last.get("entropy_fresh") is not None:
-        most = sorted(range(10), key=lambda digit: -counts[digit])[:3]
-        shares = ", ".join(f"{counts[digit] / sum(counts):.0%} {digit}" for digit in most if counts[digit])
-        what += f", and the judge takes them for: {shares} (entropy {last['entropy_fresh']:.2f} of at most 2.30)"
     kinds = "all the same" if last["diversity"] < SAME else "of few kinds"
     return (
-        f"G has collapsed: since step {since} its samples are {kinds}, whatever the noise: {what}. Start again with a "
-        "lower --lr-g or a higher --lr-d, --d-steps 2, a larger --batch-size or another --seed."
+        f"G has collapsed: since step {since} its samples are {kinds}, whatever the noise: {_kinds(last)}. Start again "
+        "with a lower --lr-g or a higher --lr-d, --d-steps 2, a larger --batch-size or another --seed."
     )
+
+
+def _kinds(signals):
+    """How much the samples differ, and what digits they are."""
+    what = f"they differ by {signals['diversity']:.0%} of what real images do"
+    counts = signals.get("classes_fresh")
+    if counts is None or signals.get("entropy_fresh") is None:
+        return what
+    most = sorted(range(10), key=lambda digit: -counts[digit])[:3]
+    shares = ", ".join(f"{counts[digit] / sum(counts):.0%} {digit}" for digit in most if counts[digit])
+    return f"{what}, and the judge takes them for: {shares} (entropy {signals['entropy_fresh']:.2f} of at most 2.30)"
+
+
+def _few_kinds_too(look):
+    """A sentence more, where a collapse goes with what is wrong first."""
+    if look.step <= COLLAPSE_GRACE or not _collapsed(look):
+        return ""
+    return f" Meanwhile G's samples are of few kinds: {_kinds(look.signals)}."
 
 
 def _not_a_number_says(row):
@@ -271,12 +320,12 @@ def _skipped_says(steps):
 # One may be the cause of those of another kind below it, so that they are reported only where it does not hold.
 CONDITIONS = (
     Condition("g_dead", _g_is_dead, _g_is_dead_says, GRACE, lasting=200),
-    Condition("collapse", _ignores_noise, _collapsed_says, GRACE, lasting=500),
+    Condition("collapse", _ignores_noise, _collapsed_says, GRACE, LASTING_COLLAPSE),
     Condition("d_dead", _d_stands_still, _d_stands_still_says, GRACE, lasting=200),
     Condition("d_dead", _d_is_dead, _d_is_dead_says, GRACE, lasting=1000),
     Condition("g_wins", _g_wins, _g_wins_says, GRACE, lasting=500),
     Condition("d_wins", _d_wins, _d_wins_says, GRACE, lasting=200),
-    Condition("collapse", _collapsed, _collapsed_says, COLLAPSE_GRACE, lasting=500),
+    Condition("collapse", _collapsed, _collapsed_says, COLLAPSE_GRACE, LASTING_COLLAPSE),
     Condition("collapse", _draws_few_kinds, _collapsed_says, COLLAPSE_GRACE, lasting=3000),
 )
 
@@ -306,11 +355,8 @@ def main(argv=None):
     """The command. Returns its exit code."""
     path = Path(parser().parse_args(argv).run)
     path = path.parent if path.name == "metrics.csv" else path
-    doctor = Doctor(skipping=_skips(path / "config.json"))
     try:
-        found = rows.read(path / "metrics.csv")
-        for row in found:
-            doctor.add(row)
+        doctor = examined(rows.read(path / "metrics.csv"), _skips(path / "config.json"))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} has no metrics.csv: name the folder that minigan.train wrote") from None
     except ValueError as error:
@@ -318,8 +364,7 @@ def main(argv=None):
     for finding in doctor.findings:
         print(finding.sentence)
     if not doctor.findings:
-        last = found[-1]["step"] if found else 0
-        print(f"Nothing to report: {_looked_at(last, doctor.probes)}")
+        print(f"Nothing to report: {nothing_found(doctor.seen)}")
     return 0
 
 
@@ -329,18 +374,6 @@ def _skips(config):
         return json.loads(config.read_text()).get("on_nonfinite") == "skip"
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
-
-
-def _looked_at(steps, probes):
-    """What a doctor with no findings has seen, in words."""
-    losses = f"the losses of {steps:,} steps are numbers"
-    if probes < PROBES or steps < SHORT:
-        what = f"{steps:,} steps with {probes} probe{'' if probes == 1 else 's'}"
-        return f"{losses}; {what} are too few for more (see minigan.train --probe-every)."
-    return (
-        f"{losses}, and at none of {probes:,} probes, in the long run, did one player win or stand still, or did "
-        "G draw few kinds of images."
-    )
 
 
 if __name__ == "__main__":

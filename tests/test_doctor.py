@@ -94,6 +94,36 @@ def test_a_failure_that_is_over_is_said_to_be():
     assert "lasted" not in finding.sentence
 
 
+def test_a_single_look_long_after_does_not_make_a_failure_last():
+    (finding,) = doctor.diagnose(probed((10, {}), (9, FEW), (20, {}), (1, FEW), (1, {})))
+    assert finding.sentence.endswith("(That lasted until step 1,900.)")
+    (finding,) = doctor.diagnose(probed((10, {}), (9, FEW), (20, {}), (3, FEW), (1, {})))
+    assert "lasted" not in finding.sentence
+
+
+@pytest.mark.parametrize("first", ["d_wins", "g_wins", "d_dead"])
+def test_a_collapse_under_another_failure_is_told_with_it(first):
+    unhealthy, _ = FAILURES[first]
+    (finding,) = doctor.diagnose(probed((30, {}), (35, unhealthy | FEW)))
+    assert finding.kind == first.partition(",")[0] and "Meanwhile G's samples are of few kinds: " in finding.sentence
+    (finding,) = doctor.diagnose(
+        probed((9, unhealthy | FEW)) if first == "d_wins" else probed((30, {}), (35, unhealthy))
+    )
+    assert "Meanwhile" not in finding.sentence  # too early, or not so
+
+
+def test_a_collapse_is_ruled_out_only_where_it_would_have_been_found():
+    for parts, every, ruled_out in (
+        ((15, {}), 100, False),
+        ((16, {}), 100, True),
+        ((3, {}), 500, False),
+        ((5, {}), 500, True),
+    ):
+        seen = doctor.examined(probed(parts, every=every)).seen
+        assert (seen.enough, seen.collapse) == (True, ruled_out)
+        assert (seen.steps, seen.probes) == (parts[0] * every, parts[0])
+
+
 def test_what_may_be_a_consequence_waits_until_its_cause_is_over():
     assert [f.kind for f in doctor.diagnose(probed((30, {}), (9, D_WINS | FEW)))] == ["d_wins"]
     assert [f.kind for f in doctor.diagnose(probed((30, {}), (9, D_WINS | FEW), (3, FEW)))] == ["d_wins", "collapse"]
@@ -227,7 +257,12 @@ def test_quiet_is_quiet_about_findings(tmp_path, small_dataset, a_d_that_wins, c
 
 
 def test_a_healthy_run_has_nothing_to_report(tmp_path, capsys):
-    for found, words in ((probed((30, {})), "3,000 steps"), (probed((1, {})), "too few")):
+    short, long = probed((10, dict(FEW, diversity=0.1))), probed((30, {}))
+    for found, words in (
+        (long, "3,000 steps"),
+        (probed((1, {})), "too few"),
+        (short, "few kinds of images cannot be said"),
+    ):
         lines = [",".join(rows.cells([row[n] or 0 for n in rows.STEP_COLUMNS], row)) for row in found]
         (tmp_path / "metrics.csv").write_text("\n".join([",".join(rows.COLUMNS), *lines]) + "\n")
         assert doctor.main([str(tmp_path)]) == 0

@@ -377,6 +377,9 @@ def test_the_doctors_sentences_are_shown(tmp_path, small_dataset):
     collapsed = read(probed(tmp_path / "collapsed", small_dataset, HEALTHY.replace(",0.9,", ",0.1,")))
     assert "The doctor: G has collapsed: since step 1,100" in collapsed.text and "Healthy" not in collapsed.text
     assert "Step 1,100 G has collapsed" in collapsed.spaced
+    early = read(probed(tmp_path / "early", small_dataset, HEALTHY, every=900))
+    assert "Nothing wrong so far. It is too early to see a collapse." in early.text and "Healthy" not in early.text
+    assert "Whether G draws few kinds of images cannot be said yet" in early.text
     few = read(probed(tmp_path / "few", small_dataset, HEALTHY, every=2000))
     assert "No diagnosis yet: 1 probe of" in few.text and "Healthy" not in few.text
     partial = read(probed(tmp_path / "partial", small_dataset, HEALTHY.replace(",0.01,0.01", ",,")))
@@ -393,7 +396,7 @@ def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
 def test_a_hostile_finding_and_folder_name_are_escaped(tmp_path, small_dataset, monkeypatch):
     run = make(tmp_path / "<b>&'x", small_dataset)
     finding = doctor.Finding(7, "d_wins", f"D wins: {HOSTILE}")
-    monkeypatch.setattr(doctor, "diagnose", lambda rows, skipping: [finding, finding])
+    monkeypatch.setattr(doctor.Doctor, "findings", [finding, finding])
     page = read(run)
     assert f"The doctor: D wins: {HOSTILE}" in page.text and "1 more finding" in page.text and "Step 7" in page.text
     assert len(page.all("script")) == 2 and "<b>&'x" in page.text

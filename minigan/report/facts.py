@@ -135,18 +135,23 @@ def compared(run):
     return found
 
 
+class Diagnosis(NamedTuple):
+    """What the doctor found, [(step, sentence)], and how much there was to go by."""
+
+    findings: list
+    seen: doctor.Seen
+
+
 def diagnosis(run):
-    """The doctor's findings [(step, sentence)]; None where there are no steps, or too few probes to call them well."""
+    """The doctor's Diagnosis; None where there are no steps, or signals that make no sense."""
     if not run.metrics:
         return None
     try:
-        found = doctor.diagnose(_rows(run.metrics), run.skips)
+        asked = doctor.examined(_rows(run.metrics), run.skips)
     except (ArithmeticError, LookupError, TypeError, ValueError):  # signals of another program, or only some of them
         run.problems.append("The doctor cannot make sense of the signals in metrics.csv.")
         return None
-    if not found and run.probes < doctor.PROBES:
-        return None
-    return [(whole(finding.step), finding.sentence) for finding in found]
+    return Diagnosis([(whole(finding.step), finding.sentence) for finding in asked.findings], asked.seen)
 
 
 def _rows(metrics):

@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from minigan import doctor
 from minigan.report import charts, facts, top
 from minigan.report.facts import score, shares, whole
 from minigan.report.words import (
@@ -35,24 +36,21 @@ def title(run):
 
 def body(run):
     """The whole page, as HTML."""
-    findings = facts.diagnosis(run)
+    diagnosis = facts.diagnosis(run)
     last = f'<div class="pair">{_settings(run)}{_machine(run)}</div>'
-    parts = [top.header(run, findings), _doctor(run, findings), _scores(run), _curves(run), _signals(run), last]
+    parts = [top.header(run, diagnosis), _doctor(diagnosis), _scores(run), _curves(run), _signals(run), last]
     return "\n".join(part for part in parts if part)
 
 
-def _doctor(run, findings):
-    if findings is None:
+def _doctor(diagnosis):
+    if diagnosis is None or not (diagnosis.findings or diagnosis.seen.enough):
         return ""
-    if not findings:
-        html = (
-            f"<p>Nothing to report: all losses are numbers, and at none of {count(run.probes, 'probe')} had D won for "
-            "good, did D or G stand still, or did G go on drawing few kinds of images.</p>"
-        )
+    if not diagnosis.findings:
+        html = f"<p>Nothing to report: {escape(doctor.nothing_found(diagnosis.seen))}</p>"
     else:
         items = "".join(
             f"<li><span>{'Step ' + format(step, ',') if step else ''}</span> {advice(sentence)}</li>"
-            for step, sentence in findings
+            for step, sentence in diagnosis.findings
         )
         html = f'<ol class="findings">{items}</ol>'
     return _section("doctor", "The doctor", "Sentences from the losses and the signals that training logs.", html)

@@ -17,13 +17,13 @@ def name(run):
     return clipped(run.config.get("recipe", "A run"))
 
 
-def header(run, findings):
-    """The first screen, as HTML. findings: the doctor's, or None."""
+def header(run, diagnosis):
+    """The first screen, as HTML. diagnosis: the doctor's, or None."""
     size = next((picture[2] for picture in pictures.frames(run.samples[-1:])), None)
     splits = run.recipe.splits if run.recipe else ("train",)
     most = pictures.images_in(size) if size else run.recipe.samples if run.recipe else 64
     real = pictures.real(str(run.config.get("dataset", "mnist")), splits, most)
-    verdicts = [_status(run, real[0]), _diagnosis(run, findings), _score(run)]
+    verdicts = [_status(run, real[0]), _diagnosis(run, diagnosis), _score(run)]
     verdicts += [("warn", escape(problem)) for problem in run.problems]
     items = "".join(f'<li class="{kind}">{html}</li>' for kind, html in verdicts)
     return f"""<header>
@@ -82,9 +82,12 @@ def _status(run, images):
     )
 
 
-def _diagnosis(run, findings):
-    if findings is None:
+def _diagnosis(run, diagnosis):
+    findings = diagnosis.findings if diagnosis else []
+    if not findings and not (diagnosis and diagnosis.seen.enough):
         return "info", f"<b>No diagnosis</b> yet: {count(run.probes, 'probe')} of the run's signals."
+    if not findings and not diagnosis.seen.collapse:
+        return "info", "<b>Nothing wrong so far.</b> It is too early to see a collapse."
     if not findings:
         return "good", "<b>Healthy.</b> The doctor has nothing to report."
     more = f' <a href="#doctor">{count(len(findings) - 1, "more finding")}</a>.' if len(findings) > 1 else ""
