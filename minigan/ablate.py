@@ -35,6 +35,8 @@ def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
     evaluation.check_count(arguments.count)
+    if arguments.steps < 2:
+        raise UserError(f"--steps {arguments.steps}: how a loss jumps from step to step takes two steps or more")
     folder, device = Path(arguments.out), backend.select_device(arguments.device)
     trainings = [(variant, seed) for variant in ablation.variants(device) for seed in range(arguments.seeds)]
     for number, (variant, seed) in enumerate(trainings, 1):
@@ -46,7 +48,7 @@ def main(argv=None):
     quiet = None if sys.stderr else True
     with tqdm(total=len(trainings), desc="scoring", unit="training", disable=quiet, leave=False) as bar:
         reference = evaluation.Reference("mnist", judge.load(), device)
-        wanted = device, range(arguments.seeds), arguments.steps, arguments.count
+        wanted = device, arguments.precision, range(arguments.seeds), arguments.steps, arguments.count
         found = ablation.results(folder, *wanted, reference, bar.update)
     print(ablation.table(found))
     print(ablation.verdicts(found))

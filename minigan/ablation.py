@@ -34,7 +34,7 @@ VARIANTS = {
         ("--no-shuffle",), "shuffling the images helps the training", "frechet_distance", claims_more=True
     ),
     "unequal rates": Variant(
-        ("--lr-g", "2e-4"), "different learning rates keep both networks in balance", "lead_of_d", claims_more=False
+        ("--lr-g", "2e-4"), "different learning rates keep both networks in balance", "imbalance", claims_more=False
     ),
     "more updates of D": Variant(
         ("--d-steps", "2:1"), "more updates of D early help the training", "frechet_distance", claims_more=False
@@ -45,9 +45,11 @@ ON_CPU = "on the CPU"
 LAST_SHARE = 0.25  # of a training, whose losses are described
 
 
-def folder_of(folder, variant):
-    """Where the trainings of a variant lie."""
-    return folder / variant.replace(" ", "-")
+def folder_of(folder, variant, device, precision):
+    """Where the trainings of a variant lie: those of a device and precision together."""
+    if variant == ON_CPU:
+        variant, device, precision = AS_LISTED, "cpu", "float32"
+    return folder / (device if device == "cpu" else f"{device}-{precision}") / variant.replace(" ", "-")
 
 
 def variants(device):
@@ -58,21 +60,22 @@ def variants(device):
 def train(folder, variant, seed, steps, count, device, precision):
     """Trains a variant from a seed, where that has not been done."""
     options = () if variant == AS_LISTED else VARIANTS[variant].options
+    place = folder_of(folder, variant, device, precision)
+    place.mkdir(parents=True, exist_ok=True)
     if variant == ON_CPU:
         device, precision = "cpu", "float32"
-    place = folder_of(folder, variant)
-    place.mkdir(parents=True, exist_ok=True)
     reproduction.train_ours(place, RECIPE, seed, steps, count, device, ["--precision", precision, *options])
 
 
 def described(metrics):
     """{name: number} of the last quarter of a training's rows.
 
-    Both losses' means, how they jump from step to step, and D's lead: how much more probable it finds real images to be
-    real than generated ones (0: no lead; 1: it tells all of them).
+    Both losses' means, how they jump from step to step, D's lead (how much more probable it finds real images to be real
+    than generated ones: 1 where it tells all of them, negative where G fools it), and its size, the imbalance.
     """
     last = metrics[-max(2, int(LAST_SHARE * len(metrics))) :]
-    found = {"lead_of_d": statistics.fmean(row["d_real"] - row["d_fake"] for row in last)}
+    lead = statistics.fmean(row["d_real"] - row["d_fake"] for row in last)
+    found = {"lead_of_d": lead, "imbalance": abs(lead)}
     for name in ("loss_d", "loss_g"):
         values = [row[name] for row in last]
         found[name] = statistics.fmean(values)
@@ -80,11 +83,11 @@ def described(metrics):
     return found
 
 
-def results(folder, device, seeds, steps, count, reference, progress):
+def results(folder, device, precision, seeds, steps, count, reference, progress):
     """{variant: [{name: number} of each seed]}: how its losses end (`described`) and all scores of its images."""
     found = {}
     for variant in variants(device):
-        place = folder_of(folder, variant)
+        place = folder_of(folder, variant, device, precision)
         for (who, seed), scores in reproduction.scored(place, seeds, steps, count, reference, progress).items():
             metrics = rows.read(place / f"{who}-{seed}" / "metrics.csv")
             found.setdefault(variant, []).append({**described(metrics), **scores})
@@ -95,7 +98,11 @@ COLUMNS = {
     "loss_d": "loss of D", "loss_d_jumps": "its jumps", "loss_g": "loss of G", "loss_g_jumps": "its jumps",
     "lead_of_d": "D's lead", "frechet_distance": "Fréchet distance", "class_kl": "KL of classes",
 }  # fmt: skip
-MEASURES = {"frechet_distance": "Fréchet distance", "lead_of_d": "D's lead", "loss_g_jumps": "jumps of G's loss"}
+MEASURES = {
+    "frechet_distance": "Fréchet distance",
+    "imbalance": "size of D's lead",
+    "loss_g_jumps": "jumps of G's loss",
+}
 
 
 def table(found):

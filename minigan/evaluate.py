@@ -90,11 +90,11 @@ def main(argv=None):
         result = evaluation.evaluate(reference, images(bar.update), source, arguments.seed, splits, bar.update)
     content = json.dumps(result, indent=2) + "\n"
     if arguments.json or not arguments.quiet:
-        print(content if arguments.json else table(result, arguments, reference), end="", flush=True)
-    if arguments.json:
-        for line in _caveat(arguments, reference.dataset):
+        print(content if arguments.json else table(result, reference), end="", flush=True)
+    if arguments.json and not arguments.quiet:
+        for line in _caveat(result):
             print(f"minigan: {line}", file=sys.stderr)
-    if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file():
+    if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file() and not _elsewhere(result):
         try:
             files.write_atomically(path.with_name("scores.json"), content.encode())
             report.write(path.parent)
@@ -114,7 +114,7 @@ def _read_checkpoint(path, arguments, device):
     step = state.get("step")
     if type(step) is not int or step < 0:
         raise UserError(f"{path} is damaged: it was saved after step {ascii(step):.50}")
-    source = {"recipe": recipe.name, "step": step, "ema": averaged}
+    source = {"recipe": recipe.name, "step": step, "ema": averaged, "images_sha256": f"{state.get('dataset')!s:.64}"}
     dataset = arguments.dataset or settings.settings_of(state, path).dataset
     count = arguments.count or evaluation.COUNT
     draw = functools.partial(sampling.draw, generator, recipe.latent_shape, count, arguments.seed, device)
@@ -160,7 +160,7 @@ def _read_array(path, arguments, device):
     return {"file": path.name}, arguments.dataset or "mnist", ("train",), count, images
 
 
-def table(result, arguments, reference):
+def table(result, reference):
     """What the command prints: scores with their intervals, the shares of the digits, and what that says."""
     counts, rows, classes = result["counts"], result["rows"], result["classes"]
     lines = [["", *(f"{name} ({counts[name]:,})" for name in evaluation.ROWS)]]
@@ -169,7 +169,7 @@ def table(result, arguments, reference):
     shares = [["share of each class", *map(str, range(len(classes["samples"])))]]
     shares += [[name, *(f"{share:.1%}" for share in classes[name])] for name in evaluation.ROWS]
     said = [line for sentence in evaluation.sentences(result) for line in textwrap.wrap(sentence, WIDTH)]
-    notes = textwrap.wrap(" ".join(_notes(result, arguments, reference)), WIDTH, break_long_words=False)
+    notes = textwrap.wrap(" ".join(_notes(result, reference)), WIDTH, break_long_words=False)
     paragraphs = _aligned(lines), _aligned(shares), said, notes
     return "\n\n".join("\n".join(paragraph) for paragraph in paragraphs) + "\n"
 
@@ -187,7 +187,12 @@ def _aligned(lines):
     return ["  ".join(w.rjust(n) if i else w.ljust(n) for i, (w, n) in enumerate(zip(line, widths))) for line in lines]
 
 
-def _notes(result, arguments, reference):
+def _elsewhere(result):
+    """Whether the real images are others than the generator was trained on."""
+    return result["source"].get("images_sha256", result["images_sha256"]) != result["images_sha256"]
+
+
+def _notes(result, reference):
     """How the numbers were made, and what they do not say: sentences."""
     training = len(reference.images["train"])
     trained_on = sum(len(reference.images[split]) for split in result["trained_on"])
@@ -196,21 +201,28 @@ def _notes(result, arguments, reference):
     yield "In brackets: 95 % intervals, for other draws from the same source."
     yield f"The Fréchet distance is to all {training:,} training images;"
     yield f"precision, recall, density and coverage take at most {most:,} of them, and of a row."
-    yield f"The nearest image is sought among all {trained_on:,} images trained on: Euclidean distance, pixels from 0 to 1."
-    if "t10k" in result["trained_on"]:
+    sought = (
+        f"all {trained_on:,} images of {result['dataset']}"
+        if _elsewhere(result)
+        else f"all {trained_on:,} images trained on"
+    )
+    yield f"The nearest image is sought among {sought}: Euclidean distance, pixels from 0 to 1."
+    if _elsewhere(result):
+        yield "But the generator was trained on others: such scores are not kept in its folder."
+    elif "t10k" in result["trained_on"]:
         yield f"{result['source']['recipe']} trains on the test images, too:"
         yield "the real row shows images that it has seen, each compared with the others."
     if "file" in result["source"]:
         yield "What the generator of a file's images was trained on is not known: taken to be the training images."
-    yield from _caveat(arguments, result["dataset"])
+    yield from _caveat(result)
 
 
-def _caveat(arguments, dataset):
+def _caveat(result):
     """A line for other data sets than the judge has learnt."""
-    if dataset != "mnist" and arguments.judge is None:
+    if evaluation.is_foreign(result):
         yield (
-            f"The judge has learnt MNIST's digits: of the images in {dataset} it says little, unless they are digits. "
-            "Train one on them with python -m minigan.train_judge --dataset, and give it with --judge."
+            f"The judge has learnt MNIST's digits: of the images in {result['dataset']} it says little, unless they are "
+            "digits. Train one on them with python -m minigan.train_judge --dataset, and give it with --judge."
         )
 
 

@@ -71,6 +71,7 @@ class RunFolder:
             raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._writer.writerow(rows.COLUMNS)
+        self._rows.flush()  # so that who looks at the run now finds columns without rows, not an empty file
 
     def reopen(self, run, loaded_from=None):
         """Opens the metrics for the rows after the run's step, dropping those already there.

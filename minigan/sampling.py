@@ -18,6 +18,8 @@ def draw(generator, latent_shape, count, seed, device="cpu", batch_size=64, prog
     for start in range(0, count, LATENTS_A_DRAW):
         chunk = latents.normal((LATENTS_A_DRAW, *latent_shape))[: count - start]
         images[start : start + len(chunk)] = gan.generate(generator, chunk, device, batch_size)
+        if progress:
+            progress(len(chunk))
     return images
 
 

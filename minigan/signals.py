@@ -34,7 +34,7 @@ class Probe:
         self.latents = random.Generator(seed, random.PROBE_LATENTS)
         self.images = random.Generator(seed, random.PROBE_IMAGES)
         self.dropout = random.Generator(seed, random.PROBE_DROPOUT)
-        self.real_distance = mean_distance(self._real_images(REFERENCE_IMAGES, draw=0))
+        self.real_distance = mean_distance(self._real_images(REFERENCE_IMAGES, draw=0)) or 1.0  # 0: all are the same
 
     def __call__(self):
         """{name: value} of the signals after the step just taken, names as in `rows.SIGNALS`.

@@ -131,7 +131,7 @@ def distort(images, generator):
     """Images, uint8 (N, 28, 28), each turned, stretched, slanted and moved at random: float32 (N, 1, 28, 28) in [-1, 1].
 
     Each pixel of the new image is read from the old one, between its pixels (bilinear interpolation); what lies
-    outside is background. The generator draws once, seven numbers an image.
+    outside is background. The generator draws once, six numbers an image.
     """
     count, side = len(images), data.SIDE
     turn, wide, high, slant, right, down = (2 * generator.uniform((6, count, 1)) - 1).astype(np.float32)  # each (N, 1)

@@ -6,6 +6,7 @@ from gpus import on_gpus
 from test_gpu_training import assert_captured_equals_eager, make_run, rows_of, saved_and_restored
 
 from minigan import ablate, ablation, data, evaluation
+from minigan.errors import UserError
 from minigan.tensor import Tensor
 
 
@@ -45,7 +46,9 @@ def test_jumps_are_the_spread_of_steps_of_a_loss():
     assert ablation.described(calm)["loss_g_jumps"] == pytest.approx(0)
     assert ablation.described(wild)["loss_d_jumps"] == pytest.approx(2, rel=0.03)
     assert ablation.described(calm)["lead_of_d"] == pytest.approx(0.2 + 0.345)  # of the last ten
-    assert ablation.described(wild)["lead_of_d"] == 0
+    assert ablation.described(wild)["lead_of_d"] == ablation.described(wild)["imbalance"] == 0
+    fooled = ablation.described([row | {"d_fake": row["d_real"] + 0.25} for row in wild])
+    assert (fooled["lead_of_d"], fooled["imbalance"]) == (-0.25, 0.25)
 
 
 def results_of(measure, **seeds):
@@ -73,7 +76,7 @@ def test_an_interval_beside_zero_decides_on_a_claim(values, answer):
 
 @pytest.mark.parametrize(("values", "answer"), [([0.5, 0.52], "the reverse is true here"), ([0.1, 0.12], "true here")])
 def test_a_claim_that_something_falls_is_true_where_it_falls(values, answer):
-    said = ablation.verdicts(results_of("lead_of_d", as_listed=[0.3, 0.32], unequal_rates=values))
+    said = ablation.verdicts(results_of("imbalance", as_listed=[0.3, 0.32], unequal_rates=values))
     assert f"keep both networks in balance: {answer}" in said
 
 
@@ -81,9 +84,17 @@ def test_on_a_gpu_the_listing_is_tried_on_the_cpu_too(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(ablation.reproduction, "train_ours", lambda *arguments: calls.append(arguments))
     assert ablation.variants("gpu") == [*ablation.variants("cpu"), "on the CPU"]
-    for name in ("as listed", "on the CPU"):
-        ablation.train(tmp_path, name, 0, 3, 20, "gpu", "tf32")
-    assert [call[-2:] for call in calls] == [("gpu", ["--precision", "tf32"]), ("cpu", ["--precision", "float32"])]
+    for name, device in (("as listed", "gpu"), ("on the CPU", "gpu"), ("as listed", "cpu")):
+        ablation.train(tmp_path, name, 0, 3, 20, device, "tf32" if device == "gpu" else "float32")
+    on_gpu, on_cpu = ("gpu", ["--precision", "tf32"]), ("cpu", ["--precision", "float32"])
+    assert [call[-2:] for call in calls] == [on_gpu, on_cpu, on_cpu]
+    places = [call[0].relative_to(tmp_path).as_posix() for call in calls]
+    assert places == ["gpu-tf32/as-listed", "cpu/as-listed", "cpu/as-listed"]
+
+
+def test_a_single_step_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--steps 1: .* two steps or more"):
+        ablate.main(["--out", str(tmp_path), "--steps", "1"])
 
 
 def test_the_command_compares_the_variants(tmp_path, small_dataset, small_recipes, monkeypatch, capsys):

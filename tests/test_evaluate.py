@@ -155,12 +155,24 @@ def test_sentences_say_what_is_missing_and_what_is_rare(reference):
     assert len(said) == 3 and "of at most 10 (real digits: " in said[0]
     result["classes"]["samples"] = [0.0, 0.3, 0.0, 0.01, 0.29, 0.1, 0.1, 0.1, 0.09, 0.01]
     assert evaluation.sentences(result)[1] == "Missing digits: 0, 2; rare digits: 3, 9; the most frequent is 1 (30%)."
+    result["classes"]["real"] = result["classes"]["samples"]
+    assert "100 images are too few to say whether a digit is missing" in evaluation.sentences(result)[1]
+
+
+def test_images_near_those_trained_on_are_called_copies_unless_their_class_explains_it(reference):
+    result = evaluation.evaluate(reference, data.load_images("mnist", ("t10k",))[300:400], {})
+    samples, real = (result["rows"][row] for row in ("samples", "real"))
+    samples["nearest_distance"]["value"] = 0.5 * real["nearest_distance"]["value"]
+    for kl, called_copies in ((0.1, True), (2.0, False)):  # ones are near to each other, whoever drew them
+        samples["class_kl"]["value"] = kl
+        assert ("a sign of memorisation" in " ".join(evaluation.sentences(result))) == called_copies
 
 
 def test_the_scores_of_a_run_are_printed_and_kept(run, capsys):
     result = json.loads(command(capsys, run, "--count", 12, "--seed", 3, "--json"))
     assert_whole(result, 12)
-    assert result["source"] == {"recipe": "chaudhary2024", "step": 2, "ema": True} and result["seed"] == 3
+    trained_on = {"images_sha256": result["images_sha256"]}
+    assert result["source"] == {"recipe": "chaudhary2024", "step": 2, "ema": True, **trained_on} and result["seed"] == 3
     assert result["judge"]["sha256"] == judge.load().sha256 and result["trained_on"] == ["train"]
     assert json.loads((run / "scores.json").read_text()) == result
     other = json.loads(command(capsys, run / "checkpoint.pkl", "--count", 12, "--seed", 3, "--no-ema", "--json"))
@@ -174,16 +186,29 @@ def test_the_scores_of_a_run_are_printed_and_kept(run, capsys):
     assert max(map(len, lines)) <= 140
 
 
-def test_images_in_a_file_are_scored(array, small_dataset, capsys):
+def test_scores_against_images_that_a_run_was_not_trained_on_are_not_kept(run, tmp_path, capsys):
+    images = data.load_images("mnist", ("t10k",))
+    for split, part in (("train", images[:20]), ("t10k", images[20:30])):
+        write_idx(tmp_path / f"{split}-images-idx3-ubyte", part)
+    before = command(capsys, run, "--count", 12) and (run / "scores.json").read_text()
+    printed = words(command(capsys, run, "--count", 12, "--dataset", tmp_path))
+    assert f"all 20 images of {tmp_path}" in printed and "was trained on others" in printed
+    assert "Kept in the run's" not in printed and (run / "scores.json").read_text() == before
+
+
+def test_images_in_a_file_are_scored(array, small_dataset, tmp_path, capsys):
     arguments = [array, "--dataset", small_dataset]
     result = json.loads(command(capsys, *arguments, "--json"))
     assert_whole(result, 12)
     assert result["source"] == {"file": "digits.npy"} and result["dataset"] == str(small_dataset)
     assert_whole(json.loads(command(capsys, *arguments, "--count", 8, "--json")), 8)
-    assert [p.name for p in array.parent.iterdir()] == ["digits.npy"]
+    assert not list(array.parent.glob("scores*"))
     printed = words(command(capsys, *arguments))
     assert "is not known" in printed and "The judge has learnt MNIST's digits" in printed
-    assert "has learnt" not in words(command(capsys, *arguments, "--judge", judge.SHIPPED))
+    shipped = judge.load()
+    other = tmp_path / "judge.npz"
+    other.write_bytes(judge.file_content(shipped, shipped.settings, test_accuracy=0.5))
+    assert "has learnt" not in words(command(capsys, *arguments, "--judge", other))
 
 
 def test_a_choice_among_more_images_is_of_all_of_them(tmp_path, small_dataset, capsys):

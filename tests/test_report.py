@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigan import data, doctor, plots, recipes, report, train
+from minigan import data, doctor, judge, plots, recipes, report, train
 from minigan.report import charts, facts, pictures, words
 from minigan.settings import default_settings
 
@@ -236,7 +236,7 @@ def test_probes_are_drawn_where_they_were_measured(tmp_path, small_dataset):
 
 
 SCORES = {
-    "format": 1, "judge": {"version": "1", "sha256": "ab"}, "count": 10000, "seed": 0, "dataset": "mnist",
+    "format": 1, "judge": {"version": "1", "sha256": judge.SHA256}, "count": 10000, "seed": 0, "dataset": "mnist",
     "source": {"recipe": "chaudhary2024", "step": 12, "ema": True},
     "rows": {
         row: {metric: {"value": value + place, "low": value + place - 0.1, "high": value + place + 0.1}
@@ -256,6 +256,15 @@ def test_scores_are_shown_with_intervals_and_words(run):
         assert name in page.text and better in page.text and meaning in page.text
     assert "3.15 to 3.35" in page.text and "gone on" not in page.text
     assert "samples: 0 10%, 1 10%" in " ".join(svg["aria-label"] for svg in page.all("svg"))
+    for changed, words_of in (
+        ({"judge": {"version": "1", "sha256": "ab12"}, "dataset": "/fashion"}, "under judge 1 of SHA-256 ab12…."),
+        (
+            {"dataset": "/fashion"},
+            "judge 1, which has learnt MNIST's digits and says little of the images in /fashion.",
+        ),
+    ):
+        (run / "scores.json").write_text(json.dumps({**SCORES, **changed}))
+        assert words_of in read(run).text
     (run / "scores.json").write_text(json.dumps({**SCORES, "source": {"step": 5}}))
     text = read(run).text
     assert "The run has since gone on to step 12." in text and "test images, too" not in text

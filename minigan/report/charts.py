@@ -110,24 +110,26 @@ def bars(groups, alternative, reference=None):
 def class_map(steps, counts, alternative):
     """A map of the share of each class (from below: 0 to 9) over training. counts: (rows, 10)."""
     pieces = np.array_split(np.arange(len(steps)), min(COLUMNS, len(steps)))
-    width, height = (WIDTH - LEFT - RIGHT) / len(pieces), (HEIGHT - TOP - BOTTOM) / 10
-    x_low, x_high = float(steps[0]), float(steps[-1])
+    height = (HEIGHT - TOP - BOTTOM) / 10
+    starts = [float(steps[piece[0]]) for piece in pieces]
+    usual = abs(starts[-1] - starts[0]) / max(len(starts) - 1, 1) or 1.0  # the width of a column, in steps
+    edges = [*starts, max(float(steps.max()), starts[-1] + usual)]
+    x_low, x_high = float(steps.min()), edges[-1]
 
     def across(x):
-        return LEFT + width / 2 + (x - x_low) / max(x_high - x_low, 1) * (WIDTH - LEFT - RIGHT - width)
+        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
 
     def down(digit):
         return TOP + (9.5 - digit) * height
 
-    parts = [
-        _across_axis(ticks(x_low, x_high, 5, 1) if x_low < x_high else [x_low], across, "training step", marks=False)
-    ]
+    parts = [_across_axis(ticks(x_low, x_high, 5, 1), across, "training step", marks=False)]
     parts += [_text(LEFT - 8, down(digit) + 4, str(digit), "end") for digit in range(10)]
     for column, piece in enumerate(pieces):
         total = counts[piece].sum(0)
         for digit, share in enumerate(total / max(total.sum(), 1)):
             if share > 0.005:
-                left, up = LEFT + column * width, down(digit) - height / 2 + 0.5
+                left, up = across(edges[column]), down(digit) - height / 2 + 0.5
+                width = across(edges[column + 1]) - left
                 opacity = f' opacity="{min(1, share / 0.25):.2f}"'
                 parts.append(_rectangle("cell", left, up, max(width - 0.6, 0.5), height - 1, opacity))
     return _svg(parts, alternative)

@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 
 from minigan import doctor
+from minigan.judge import SHA256 as SHIPPED_JUDGE
 from minigan.report import charts, facts, top
 from minigan.report.facts import score, shares, whole
 from minigan.report.words import (
@@ -88,6 +89,11 @@ def _measured_how(run):
     elif run.config.get("ema"):
         text += ", drawn by G's own weights, not by their moving average"
     text += f", under judge {clipped(judge['version'])}" if "version" in judge else ""
+    sha256 = judge.get("sha256")
+    shipped = sha256 == SHIPPED_JUDGE
+    text += f" of SHA-256 {clipped(sha256)[:16]}…" if isinstance(sha256, str) and not shipped else ""
+    if shipped and scores.get("dataset", "mnist") != "mnist":
+        text += f", which has learnt MNIST's digits and says little of the images in {clipped(scores['dataset'])}"
     text += (
         ". Below each value, its 95% interval. The real test images, measured the same way, are about the best that "
         "can be expected; noise is the worst."
