@@ -64,7 +64,7 @@ def train(folder, variant, seed, steps, count, device, precision):
     place.mkdir(parents=True, exist_ok=True)
     if variant == ON_CPU:
         device, precision = "cpu", "float32"
-    reproduction.train_ours(place, RECIPE, seed, steps, count, device, ["--precision", precision, *options])
+    reproduction.train_ours(place, RECIPE, seed, steps, count, device, precision, options=options)
 
 
 def described(metrics):

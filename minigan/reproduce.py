@@ -65,7 +65,7 @@ def main(argv=None):
     with _bar(sets, "scoring", "set") as bar:
         found = reproduction.scored(*wanted, evaluation.Reference("mnist", judge.load(), device), bar.update)
     print(reproduction.table(found))
-    for path in reproduction_figures.write(folder):
+    for path in reproduction_figures.write(folder, _seeds(arguments)):
         print(f"Figure: {path}")
     return 0
 
@@ -74,16 +74,12 @@ def _train(arguments, folder, device):
     recipe = RECIPES[arguments.recipe]
     backend.set_precision(arguments.precision, device)
     steps = _steps(arguments)
-    options = ["--precision", arguments.precision]
-    if arguments.ema:
-        options += ["--ema", str(arguments.ema)]
     for seed in _seeds(arguments):
-        reproduction.train_ours(folder, recipe.name, seed, steps, arguments.count, device, options)
+        wanted = folder, recipe.name, seed, steps, arguments.count, device, arguments.precision
+        reproduction.train_ours(*wanted, arguments.ema)
         if arguments.against:
             with _bar(steps, f"PyTorch, seed {seed}", "step") as bar:
-                reproduction.train_peer(
-                    folder, recipe.name, seed, steps, arguments.count, device, arguments.precision, bar.update
-                )
+                reproduction.train_peer(*wanted, bar.update)
 
 
 def _seeds(arguments):

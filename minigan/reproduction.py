@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import statistics
+import sys
 import zipfile
 from pathlib import Path
 
@@ -27,24 +28,25 @@ def images_path(folder, who, seed, steps, count):
     return Path(folder) / f"{who}-{seed}-steps-{steps}-images-{count}.npz"
 
 
-def train_ours(folder, recipe, seed, steps, count, device, options=()):
+def train_ours(folder, recipe, seed, steps, count, device, precision="float32", ema=None, options=()):
     """Trains a recipe by `minigan.train`, with more of its options, in folder/minigan-SEED, and keeps `count` images.
 
-    A training that was stopped goes on; one that is complete is left as it is. Where the run keeps a moving average of
-    the generator's weights, images of both are kept, the average's as "minigan-ema".
+    A training that was stopped goes on; one that is complete is left as it is, and where it was made in another way, that is
+    said on standard error. ema: the decay of a moving average of the generator's weights, of which images are kept, too, as
+    "minigan-ema". Raises UserError where the folder holds another recipe's training, a longer one, or one of another decay.
     """
     run = Path(folder) / f"{OURS}-{seed}"
     saved = run / "checkpoint.pkl"
+    options = [*options, "--precision", precision, *(["--ema", str(ema)] if ema else [])]
     if not saved.exists():
         _train([*options, "--recipe", recipe, "--seed", str(seed), "--steps", str(steps), "--out", str(run)], device)
-    elif (before := checkpoint.load(saved)).get("recipe") != recipe:
-        raise UserError(
-            f"--out {folder} holds trainings of another recipe, {before.get('recipe')}: choose another --out"
-        )
-    elif int(before["step"]) > steps:
-        raise UserError(f"{run} has {before['step']} steps already, not {steps}: choose another --out, or more --steps")
-    elif int(before["step"]) < steps:
-        _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
+    else:
+        before = checkpoint.load(saved)
+        _check_alike(before, run, recipe, steps, ema)
+        if int(before["step"]) < steps:
+            _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
+        else:
+            _say_how(run, before["environment"], device, precision)
     state = checkpoint.load(saved)
     for who, averaged in ((OURS, False), (f"{OURS}-ema", True)):
         path = images_path(folder, who, seed, steps, count)
@@ -55,10 +57,32 @@ def train_ours(folder, recipe, seed, steps, count, device, options=()):
         _keep(path, sampling.draw(generator, made_by.latent_shape, count, seed, device), source)
 
 
+def _check_alike(state, run, recipe, steps, ema):
+    """Raises UserError where a training that is there is not the one that is wanted, or the beginning of it."""
+    if state.get("recipe") != recipe:
+        raise UserError(f"{run} is a training of another recipe, {state.get('recipe')}: choose another --out")
+    if int(state["step"]) > steps:
+        raise UserError(f"{run} has {state['step']} steps already, not {steps}: choose another --out, or more --steps")
+    if ema and state["settings"].get("ema") != ema:
+        raise UserError(f"{run} was trained with --ema {state['settings'].get('ema')}, not {ema}: choose another --out")
+
+
+def _say_how(what, made, device, precision):
+    """Says on standard error that something was made on another device or in another precision than is asked for now."""
+    if (made.get("device"), made.get("precision")) != (device, precision):
+        how = f"the {str(made.get('device')).upper()} in {made.get('precision')}"
+        print(f"minigan: {what} is there already, from {how}, and is taken as it is", file=sys.stderr)
+
+
 def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
-    """Trains a recipe by PyTorch, and keeps `count` images, drawn by minigan from its weights."""
+    """Trains a recipe by PyTorch, and keeps `count` images, drawn by minigan from its weights; as `train_ours`."""
     path = images_path(folder, PEER, seed, steps, count)
     if path.exists():
+        _, source = _kept_images(path)
+        if source["recipe"] != recipe:
+            raise UserError(f"{path} is of a training of another recipe, {source['recipe']}: choose another --out")
+        if "device" in source:
+            _say_how(path, source, device, precision)
         return
     from minigan import torch_training
 
@@ -67,7 +91,8 @@ def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
     generator = made_by.generator()
     generator.load_state_dict(weights)
     images = sampling.draw(generator.to(device).eval(), made_by.latent_shape, count, seed, device)
-    _keep(path, images, {"recipe": recipe, "seed": seed, "step": steps, "ema": False})
+    source = {"recipe": recipe, "seed": seed, "step": steps, "ema": False, "device": device, "precision": precision}
+    _keep(path, images, source)
 
 
 def trainings(folder, seeds, steps, count):
@@ -78,9 +103,12 @@ def trainings(folder, seeds, steps, count):
 
 
 def scored(folder, seeds, steps, count, reference, progress=None):
-    """{(who, seed): {metric: value}} of `trainings`; scores are kept in the folder, in scores.json."""
-    kept_in = Path(folder) / "scores.json"
-    kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+    """{(who, seed): {metric: value}} of `trainings`; scores are kept in the folder, in reproduction.json."""
+    kept_in = Path(folder) / "reproduction.json"
+    try:
+        kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+    except ValueError:
+        raise UserError(f"{kept_in} is damaged: delete it, and the images are scored again") from None
     found = {}
     for key, path in trainings(folder, seeds, steps, count).items():
         images, source = _kept_images(path)

@@ -1,5 +1,6 @@
 """Figures of trainings from several seeds, as the papers draw them: losses, and images of the same latents, over iterations."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,20 @@ LATENTS = 10  # of the same seed
 WINDOW_SHARE = 100  # a line is a running mean over this part of the training
 
 
-def write(folder):
-    """Writes losses.png and images.png of the trainings in the folder; returns their paths, or none without trainings."""
-    folder = Path(folder)
-    runs = {}
-    for path in sorted(folder.glob(f"{reproduction.OURS}-*/metrics.csv")):
-        seed = path.parent.name.rpartition("-")[2]
-        if seed.isdigit():
-            runs[int(seed)] = path
-    if not runs:
+def write(folder, seeds):
+    """Writes losses.png and images.png of the trainings in the folder; returns their paths, or none without trainings.
+
+    A training whose metrics.csv is missing, empty or damaged is left out.
+    """
+    folder, metrics = Path(folder), {}
+    for seed in seeds:
+        with contextlib.suppress(OSError, ValueError):
+            if found := rows.read(folder / f"{reproduction.OURS}-{seed}" / "metrics.csv"):
+                metrics[seed] = found
+    if not metrics:
         return []
-    save_losses(folder / "losses.png", {seed: rows.read(path) for seed, path in runs.items()})
-    pictures = sorted((runs[min(runs)].parent / "samples").glob("step_*.png"))
+    save_losses(folder / "losses.png", metrics)
+    pictures = sorted((folder / f"{reproduction.OURS}-{min(metrics)}" / "samples").glob("step_*.png"))
     if not pictures:
         return [folder / "losses.png"]
     save_images(folder / "images.png", pictures)

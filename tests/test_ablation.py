@@ -82,11 +82,11 @@ def test_a_claim_that_something_falls_is_true_where_it_falls(values, answer):
 
 def test_on_a_gpu_the_listing_is_tried_on_the_cpu_too(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(ablation.reproduction, "train_ours", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(ablation.reproduction, "train_ours", lambda *arguments, options: calls.append(arguments))
     assert ablation.variants("gpu") == [*ablation.variants("cpu"), "on the CPU"]
     for name, device in (("as listed", "gpu"), ("on the CPU", "gpu"), ("as listed", "cpu")):
         ablation.train(tmp_path, name, 0, 3, 20, device, "tf32" if device == "gpu" else "float32")
-    on_gpu, on_cpu = ("gpu", ["--precision", "tf32"]), ("cpu", ["--precision", "float32"])
+    on_gpu, on_cpu = ("gpu", "tf32"), ("cpu", "float32")
     assert [call[-2:] for call in calls] == [on_gpu, on_cpu, on_cpu]
     places = [call[0].relative_to(tmp_path).as_posix() for call in calls]
     assert places == ["gpu-tf32/as-listed", "cpu/as-listed", "cpu/as-listed"]

@@ -74,7 +74,7 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     assert (out / "minigan-0-steps-2-images-40.npz").read_bytes() == first
     names = {f"{who}-{seed}-steps-2-images-40.npz" for who in ("minigan", "pytorch") for seed in (0, 1)}
     assert {path.name for path in out.glob("*.npz")} == names
-    kept = json.loads((out / "scores.json").read_text())
+    kept = json.loads((out / "reproduction.json").read_text())
     assert len(kept) == 4
     printed = capsys.readouterr().out.splitlines()
     line = next(line for line in printed if line.startswith("inception score"))
@@ -85,6 +85,19 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
         assert stored["images"].shape == (40, data.SIDE, data.SIDE) and stored["images"].dtype == np.uint8
     for name in ("losses.png", "images.png"):
         assert f"Figure: {out / name}" in printed and Image.open(out / name).width > 300
+    with pytest.raises(UserError, match="with --ema None, not 0.5"):
+        reproduce.main([*common, "--seeds", "1", "--ema", "0.5"])
+    (out / "minigan-0" / "metrics.csv").write_text("")
+    (out / "reproduction.json").write_text("{")
+    with pytest.raises(UserError, match="delete it"):
+        reproduce.main([*common, "--seeds", "2", "--only", "score"])
+    (out / "reproduction.json").unlink()
+    assert reproduce.main([*common, "--seeds", "2", "--only", "score"]) == 0  # the other seed has its rows
+    reproduction.train_peer(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32", None)
+    reproduction.train_ours(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32")
+    assert capsys.readouterr().err.count("is there already, from the CPU in float32") == 2
+    with pytest.raises(UserError, match="another recipe, chaudhary2024"):
+        reproduction.train_peer(out, "jeganathan2025", 0, 2, 40, "cpu", "float32", None)
     with pytest.raises(UserError, match="2 steps already"):
         reproduce.main([*common, "--seeds", "1", "--steps", "1"])
     assert (
