@@ -2,6 +2,7 @@
 
     reference   plain NumPy, the definition
     cpu/        Numba
+    cuda/       CUDA sources, launched by CuPy
 
 `for_device` finds the set in use; `use` puts another set, or single functions, in its place:
 

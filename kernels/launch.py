@@ -64,7 +64,7 @@ def record():
             _recording = None
 
 
-def computed(function, arrays):
+def replayable(function, arrays):
     """function(*arrays), an array; while a graph is recorded and it launched nothing, by a launch that computes it again.
 
     For the many small functions that have no kernel. A view of its inputs needs no computing again.

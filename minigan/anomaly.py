@@ -1,7 +1,7 @@
 """Which operation made the first number that is not finite: `with detect_anomaly():` raises an `Anomaly` that says so.
 
-The engine (`tensor.py`) hands every result to `check` inside such a block. Who knows what is being computed (a layer, a
-loss) says so by `located`. Built on NumPy alone; PyTorch's `torch.autograd.detect_anomaly` is the model.
+The engine (`tensor.py`) hands every result to `check` inside such a block. A layer or a loss names itself with
+`located`. Built on NumPy alone; PyTorch's `torch.autograd.detect_anomaly` is the model.
 """
 
 import contextlib

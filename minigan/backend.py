@@ -1,6 +1,8 @@
 """Devices: where an array lives, how it gets there, which kernels work on it, and with how many threads.
 
-The only file of the library that deals with CuPy, through `kernels/cuda`, and only when a GPU is asked for.
+The only file of the library that asks for CuPy, through `kernels/cuda`, and only when a GPU is asked for. While a training
+step is recorded (`kernels/launch.py`), only launches of kernels are written down for the replay: so arrays are copied,
+filled and computed through the functions here.
 """
 
 import functools
@@ -10,9 +12,8 @@ import numpy as np
 
 from minigan import kernels as kernel_sets
 from minigan.errors import UserError
-from minigan.kernels import launch as launches
 from minigan.kernels import pool
-from minigan.kernels.launch import launch, recording
+from minigan.kernels.launch import launch, recording, replayable
 
 PRECISIONS = {"float32": 0, "tf32": 80, "bf16": 80, "fp16": 70}  # with the compute capability that each takes
 
@@ -20,6 +21,11 @@ PRECISIONS = {"float32": 0, "tf32": 80, "bf16": 80, "fp16": 70}  # with the comp
 def device_of(array):
     """ "cpu" for a NumPy array, "gpu" for a CuPy array."""
     return "cpu" if type(array) is np.ndarray or not hasattr(array, "__cuda_array_interface__") else "gpu"
+
+
+def as_array(value):
+    """The value itself where it is an array on the GPU, else as NumPy's array of it."""
+    return value if device_of(value) == "gpu" else np.asarray(value)
 
 
 def array_module(device):
@@ -75,7 +81,7 @@ def fill(target, value):
 def elementwise(ufunc, *arrays):
     """ufunc(*arrays): what NumPy's function of that name does, in a form that a recorded graph can do again."""
     if device_of(arrays[0]) == "cpu":
-        return launches.computed(ufunc, arrays) if recording() else ufunc(*arrays)
+        return replayable(ufunc, arrays) if recording() else ufunc(*arrays)
     arithmetic = _cuda("arithmetic")
     if ufunc not in arithmetic.UFUNCS or arrays[0].dtype.kind != "f":
         return computed(ufunc, arrays)
@@ -101,7 +107,7 @@ def computed(function, arrays):
     if graph is None:
         return function(*arrays)
     if all(device_of(a) == "cpu" for a in arrays):
-        return launches.computed(function, arrays)
+        return replayable(function, arrays)
     before = len(graph.launches)
     out = function(*arrays)
     if len(graph.launches) == before and not any(_share_memory(out, a) for a in arrays):

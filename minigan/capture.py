@@ -21,7 +21,7 @@ class Captured:
 
     def __init__(self, function):
         self.function = function
-        self._recorded = {}  # (kinds of inputs, threads) -> (input arrays, output arrays, Graph, its replay)
+        self._recorded = {}  # (kinds of inputs, threads) -> (input arrays, output arrays, Graph, kept for its memory, its replay)
 
     def __call__(self, *inputs):
         """The function's outputs, a tuple of tensors without history."""

@@ -20,6 +20,7 @@ import numpy as np
 from minigan import backend, files
 from minigan.errors import UserError
 
+NAME = "checkpoint.pkl"  # of the newest one in a run's folder
 FORMAT = "minigan checkpoint"
 VERSION = 2
 WITHOUT_CHECKSUM = 1  # the version before; still read
@@ -52,8 +53,8 @@ def pack(value):
         return [pack(item) for item in value]
     if value is None or type(value) in (bool, int, float, str):
         return value
-    array = np.ascontiguousarray(backend.to_numpy(value))
-    return {"dtype": array.dtype.name, "shape": list(np.shape(value)), "bytes": array.tobytes()}
+    array = backend.to_numpy(value)
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "bytes": array.tobytes()}
 
 
 def unpack(value, most_bytes=MOST_BYTES):
@@ -115,8 +116,14 @@ def save(path, state, keep=1):
     files.write_atomically(path, content, lambda: _make_room(Path(path), keep))
 
 
+def path_in(run):
+    """The path of the newest checkpoint of a run, named by its folder or by the file itself."""
+    run = Path(run)
+    return run / NAME if run.is_dir() else run
+
+
 def older(path, age):
-    """Where the checkpoint is that was in `path` before `age` more were saved: checkpoint.1.pkl for checkpoint.pkl."""
+    """The path of the checkpoint saved `age` saves before the newest: checkpoint.1.pkl for checkpoint.pkl and age 1."""
     path = Path(path)
     return path.with_name(f"{path.stem}.{age}{path.suffix}") if age else path
 
@@ -142,7 +149,7 @@ def _make_room(path, keep):
             files.write_atomically(older(path, 1), path.read_bytes())
 
 
-def restore_newest(path, good):
+def replace_damaged(path, good):
     """Puts `good`, a checkpoint kept from before, in the place of the damaged `path`, which becomes NAME.damaged.pkl."""
     path = Path(path)
     if path.exists():

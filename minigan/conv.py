@@ -31,7 +31,7 @@ class Shapes(NamedTuple):
 
 
 class _Triple(Op):
-    """Both shapes travel with every op, so that no size is guessed back from a stride."""
+    """All three shapes travel with every op, so that no size is guessed back from a stride."""
 
     def __init__(self, geometry, shapes):
         self.geometry, self.shapes = geometry, shapes

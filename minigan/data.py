@@ -191,17 +191,21 @@ class Batches:
         out = backend.empty_on(self.device, (size, 1, *self._images.shape[1:]))
         return backend.kernels(out).gather_images(self._images, self._order, self._position, out)
 
-    def took(self):
-        """Says that the batch sought has been taken, by `take` or by a replayed launch of it."""
+    def note_taken(self):
+        """Notes that the batch sought has been taken, by `take` or by a replay of it."""
         self._next += 1
         if self._next % self.per_epoch == 0:
-            self._next = -1  # another epoch has another order
+            self.forget()  # another epoch has another order
+
+    def forget(self):
+        """Makes `seek` look for its batch anew, whatever has been taken."""
+        self._next = -1
 
     def batch(self, step):
         """The batch of a step."""
         self.seek(step)
         taken = self.take(self.size(step))
-        self.took()
+        self.note_taken()
         return taken
 
 

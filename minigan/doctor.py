@@ -30,11 +30,6 @@ FOOLED = 0.1  # by which its mean output for generated images exceeds that for r
 NO_GRADIENT = 1e-6  # an L2 norm over all parameters; in a healthy run it is above 0.1
 LARGE_STEP = 4e-3  # of the weights' size; Adam's usual ones are about a thousandth
 NO_STEP = 2.0**-24  # of a float32's size: adding less than that does not change it
-# The numbers of every step: their columns, and what they are.
-NUMBERS = {
-    "loss_d": "the loss of D", "loss_g": "the loss of G", "d_real": "D's mean output for real images",
-    "d_fake": "D's mean output for generated images",
-}  # fmt: skip
 
 # What a row has where the run was probed, if no cell of it was lost.
 PROBED = ("d_accuracy", "d_saturation", "gradient_d", "gradient_g", "diversity", "update_d", "update_g")
@@ -78,7 +73,7 @@ class Doctor:
     def add(self, row):
         """Takes the next row in. Returns a new Finding, or None. Raises ValueError where some of its signals are lost."""
         self._goes_on, self._last = bool(self._not_finite), row["step"]
-        if not all(math.isfinite(row[name]) for name in NUMBERS):
+        if not all(math.isfinite(row[name]) for name in rows.NUMBERS):
             self._not_finite.append(row["step"])
             return self._report(row["step"], "not_a_number", _not_a_number_says(row))
         self._sums = [total + row[name] for total, name in zip(self._sums, ("loss_g", "d_real", "d_fake"))]
@@ -299,7 +294,7 @@ def _few_kinds_too(look):
 
 
 def _not_a_number_says(row):
-    first, *others = (name for column, name in NUMBERS.items() if not math.isfinite(row[column]))
+    first, *others = (name for column, name in rows.NUMBERS.items() if not math.isfinite(row[column]))
     also = f", nor {' nor '.join(others)}" if others else ""
     return (
         f"{first[0].upper()}{first[1:]} is no number after step {row['step']:,}{also}: start again with lower learning "

@@ -7,7 +7,6 @@ import math
 import sys
 import textwrap
 import warnings
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -76,8 +75,7 @@ def main(argv=None):
     arguments = parser().parse_args(argv)
     if arguments.count is not None:
         evaluation.check_count(arguments.count)
-    path = Path(arguments.source)
-    path = path / "checkpoint.pkl" if path.is_dir() else path
+    path = checkpoint.path_in(arguments.source)
     read = _read_array if path.suffix == ".npy" else _read_checkpoint
     device = backend.select_device(arguments.device)
     judged_by = judge.load(arguments.judge)
@@ -94,7 +92,7 @@ def main(argv=None):
     if arguments.json and not arguments.quiet:
         for line in _caveat(result):
             print(f"minigan: {line}", file=sys.stderr)
-    if path.name == "checkpoint.pkl" and (path.parent / "config.json").is_file() and not _elsewhere(result):
+    if path.name == checkpoint.NAME and (path.parent / "config.json").is_file() and not _elsewhere(result):
         try:
             files.write_atomically(path.with_name("scores.json"), content.encode())
             report.write(path.parent)

@@ -49,9 +49,7 @@ def main(argv=None):
         raise UserError(f"--out {out}: the name must end in {endings}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out} cannot be written: there is no folder {out.parent}")
-    path = Path(arguments.checkpoint)
-    path = path / "checkpoint.pkl" if path.is_dir() else path
-    network, recipe, metadata = load_network(path, arguments.network, arguments.ema)
+    network, recipe, metadata = load_network(checkpoint.path_in(arguments.checkpoint), arguments.network, arguments.ema)
     content = file_content(kind, network, recipe, metadata)
     try:
         files.write_atomically(out, content)

@@ -84,7 +84,7 @@ class BatchNorm(FusedOp):
         return [slice(i * length, (i + 1) * length) for i in range(self.batches)]
 
 
-_batches = 1  # that a batch consists of; see `batches_in_one`
+_batches = 1  # how many batches an input holds; see `batches_in_one`
 
 
 @contextlib.contextmanager
@@ -206,12 +206,12 @@ def relu(x):
     return LeakyReLU(0.0)(x)
 
 
-def batch_norm(x, running_mean, running_var, batches, weight, bias, training, momentum, eps, slope=1.0):
-    """Batch normalisation of x (N, C) or (N, C, ...), as PyTorch's functional of that name.
+def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, num_batches_tracked, slope=1.0):
+    """Batch normalisation of x (N, C) or (N, C, ...), as `nn.BatchNorm2d` does it.
 
     training: normalise by the batch's own statistics, move running_mean and running_var (arrays
-    (C,), changed in place) towards them by `momentum`, and count the batch in `batches` (an int64
-    array of one number); the variance kept is the unbiased one.
+    (C,), changed in place) towards them by `momentum`, and count the batch in num_batches_tracked (an
+    int64 array of one number); the variance kept is the unbiased one.
     Otherwise normalise by the running statistics. weight and bias are Tensors (C,).
     slope: of a leaky ReLU of the result; 1 is none.
     Raises ShapeError where the channels differ, or a training batch has one value per channel.
@@ -242,7 +242,7 @@ def batch_norm(x, running_mean, running_var, batches, weight, bias, training, mo
     out = op(x, weight, bias)
     kernel = backend.kernels(x.data).running_statistics
     for mean, var in zip(op.mean, op.var):
-        kernel(mean, var, count, momentum, running_mean, running_var, batches)
+        kernel(mean, var, count, momentum, running_mean, running_var, num_batches_tracked)
     return out
 
 

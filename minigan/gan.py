@@ -31,16 +31,23 @@ class Players:
     scale_d: LossScale | None = None
 
     def gradients(self, loss, parameters, scale):
-        """Those of the loss, or of the loss times its scale."""
+        """Those of the loss, multiplied by its scale where it has one."""
         return grad(loss, parameters, Tensor(scale.scale.reshape(loss.shape)) if scale else None)
 
     def update_d(self, grads):
-        """Moves D along its gradients."""
-        self.scale_d.step(self.optimizer_d, grads) if self.scale_d else self.optimizer_d.step(grads)
+        """Moves D against its gradients."""
+        _update(self.optimizer_d, grads, self.scale_d)
 
     def update_g(self, grads):
-        """Moves G along its gradients."""
-        self.scale_g.step(self.optimizer_g, grads) if self.scale_g else self.optimizer_g.step(grads)
+        """Moves G against its gradients."""
+        _update(self.optimizer_g, grads, self.scale_g)
+
+
+def _update(optimizer, grads, scale):
+    if scale:
+        scale.step(optimizer, grads)
+    else:
+        optimizer.step(grads)
 
 
 @dataclass
@@ -49,26 +56,29 @@ class Outcome:
 
     loss_d: Tensor
     loss_g: Tensor
-    real: Tensor
-    fake: Tensor
+    d_real: Tensor
+    d_fake: Tensor
 
 
 @located("D's loss")
-def discriminator_loss(criterion, real, fake):
-    """-log D(x) - log(1 - D(G(z))), each averaged over its batch."""
-    return criterion(real, _labels(real, 1)) + criterion(fake, _labels(fake, 0))
+def discriminator_loss(criterion, d_real, d_fake):
+    """-log D(x) - log(1 - D(G(z))), each averaged over its batch.
+
+    d_real, d_fake: what D returned for real and generated images, (N, 1, 1, 1) or (N, 1).
+    """
+    return criterion(d_real, _labels(d_real, 1)) + criterion(d_fake, _labels(d_fake, 0))
 
 
 @located("G's loss")
-def generator_loss(criterion, fake, loss="nonsaturating"):
+def generator_loss(criterion, d_fake, loss="nonsaturating"):
     """-log D(G(z)), or for loss="minimax" log(1 - D(G(z))), averaged over the batch.
 
-    Raises ValueError for any other loss.
+    d_fake: as for `discriminator_loss`. Raises ValueError for any other loss.
     """
     if loss == "nonsaturating":
-        return criterion(fake, _labels(fake, 1))
+        return criterion(d_fake, _labels(d_fake, 1))
     if loss == "minimax":
-        return -criterion(fake, _labels(fake, 0))
+        return -criterion(d_fake, _labels(d_fake, 0))
     raise ValueError(f'the loss {loss!r} is not known: use "nonsaturating" or "minimax"')
 
 
@@ -80,10 +90,10 @@ def alternating_step(players, real, latents):
     """
     p = players
     d_params, g_params = list(p.discriminator.parameters()), list(p.generator.parameters())
-    *extra, z = latents
-    for spent in extra:
+    *spent, z = latents
+    for extra in spent:
         with no_grad():
-            fake = p.generator(spent)
+            fake = p.generator(extra)
         _discriminator_step(p, d_params, real, fake)
     fake = p.generator(z)
     loss_d, d_real, d_fake = _discriminator_step(p, d_params, real, fake)
@@ -106,12 +116,13 @@ def simultaneous_step(players, real, latents):
     """
     p = players
     d_params, g_params = list(p.discriminator.parameters()), list(p.generator.parameters())
-    for z in latents[:-1]:
+    *spent, z = latents
+    for extra in spent:
         with no_grad():
-            fake = p.generator(z)
-        extra = discriminator_loss(p.criterion, p.discriminator(real), p.discriminator(fake))
-        p.update_d(p.gradients(extra, d_params, p.scale_d))
-    fake = p.generator(latents[-1])
+            fake = p.generator(extra)
+        loss_d = discriminator_loss(p.criterion, p.discriminator(real), p.discriminator(fake))
+        p.update_d(p.gradients(loss_d, d_params, p.scale_d))
+    fake = p.generator(z)
     d_real, d_fake = p.discriminator(real), p.discriminator(fake)
     loss_g = generator_loss(p.criterion, d_fake, p.loss)
     loss_d = discriminator_loss(p.criterion, d_real, d_fake)

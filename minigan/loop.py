@@ -40,10 +40,10 @@ class _Loop:
         self.first = run.step
         self.probe = signals.Probe(run)
         self.skipping = Skipping(run) if run.settings.on_nonfinite == "skip" else None
-        self.begun = None  # steps that a GPU is at, whose rows are not written yet
+        self.enqueued = None  # what `run.enqueue` returned for steps whose rows are not written yet
         self.saved = time.monotonic()
         for past in rows.read(folder.metrics) if run.step else ():
-            with contextlib.suppress(ValueError):  # of a probe of which cells were lost nothing is said
+            with contextlib.suppress(ValueError):  # a row whose probe lost cells is passed over
                 doctor.add(past)
         doctor.skipping = self.skipping is not None
 
@@ -55,15 +55,16 @@ class _Loop:
             row = self.take_steps(wait=overdue)
             if run.step == run.last_step or run.wants_sample():
                 self.draw()
-            if self.begun is None and (overdue or run.wants_checkpoint() or run.step == run.last_step):
+            if self.enqueued is None and (overdue or run.wants_checkpoint() or run.step == run.last_step):
                 self.save()
                 if run.step % run.batches.per_epoch == 0 or run.step == run.last_step:
                     folder.write_pictures(run)
+                    folder.write_report(now=run.step == run.last_step)
             if row:
                 self.progress.show(row)
         if run.step < run.last_step:
-            if self.begun:
-                self.write(run.rows(self.begun))
+            if self.enqueued:
+                self.write(run.rows_of(self.enqueued))
             self.save()
             folder.write_pictures(run)
             folder.write_report()
@@ -71,17 +72,17 @@ class _Loop:
             self.progress.say(f"{self.skipping.count:,} of {run.step - self.first:,} steps were skipped")
 
     def take_steps(self, wait):
-        """Takes one step; on a GPU begins some, and writes the rows of those before, which it was at meanwhile.
+        """Takes one step; on a GPU enqueues several, and while they run writes the rows of those enqueued before.
 
-        wait: whether to wait for the rows of the steps begun here. Returns the last row that was written, or None.
+        wait: whether to wait for the rows of the steps enqueued here. Returns the last row that was written, or None.
         """
         run = self.run
         if self.skipping:
             self.skipping.keep()
-        before, self.begun = self.begun, run.begin(1 if self.skipping else run.stride())
-        row = self.write(run.rows(before, last=False)) if before else None
-        if wait or self.skipping or run.device == "cpu" or run.is_stop(run.step):
-            row, self.begun = self.write(run.rows(self.begun)), None
+        before, self.enqueued = self.enqueued, run.enqueue(1 if self.skipping else run.steps_until_pause())
+        row = self.write(run.rows_of(before, last=False)) if before else None
+        if wait or self.skipping or run.device == "cpu" or run.pauses_after(run.step):
+            row, self.enqueued = self.write(run.rows_of(self.enqueued)), None
         return row
 
     def write(self, taken):

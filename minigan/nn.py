@@ -61,11 +61,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs):
-        for value in inputs[:1]:
-            if not isinstance(value, Tensor):
-                raise TypeError(
-                    f"{type(self).__name__} takes Tensors, not {type(value).__name__}: wrap it, Tensor(...)"
-                )
+        if inputs and not isinstance(inputs[0], Tensor):
+            raise TypeError(
+                f"{type(self).__name__} takes Tensors, not {type(inputs[0]).__name__}: wrap it, Tensor(...)"
+            )
         try:
             return self.forward(*inputs)
         except ShapeError as error:
@@ -304,8 +303,8 @@ class BatchNorm2d(Module):
         if x.ndim not in self.dimensions:
             raise ShapeError(f"input {x.shape} should have {' or '.join(map(str, self.dimensions))} dimensions")
         return functions.batch_norm(
-            x, self.running_mean, self.running_var, self.num_batches_tracked, self.weight, self.bias,
-            self.training, self.momentum, self.eps, slope,
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps,
+            self.num_batches_tracked, slope,
         )  # fmt: skip
 
     def arguments(self):
@@ -458,7 +457,7 @@ def _array_of(value):
     """The array of a Tensor, an array as it is, anything else (a PyTorch tensor, a list) as NumPy's."""
     if isinstance(value, Tensor):
         return value.data
-    return value if type(value).__module__.startswith("cupy") else np.asarray(value)
+    return backend.as_array(value)
 
 
 def _first(names, most=20):

@@ -10,8 +10,8 @@ import numpy as np
 
 from minigan import backend
 from minigan.anomaly import not_finite
-from minigan.doctor import NUMBERS
 from minigan.optim import LossScale
+from minigan.rows import NUMBERS
 
 
 def arrays(run):

@@ -58,7 +58,7 @@ def _first(run, last, interrupted, quiet):
     with bar, np.errstate(all="ignore"):
         while run.step < last and not interrupted():
             copy.keep()
-            taken = _take(run, min(run.stride(), last - run.step) if together else 1)
+            taken = _take(run, min(run.steps_until_pause(), last - run.step) if together else 1)
             if in_arrays(run) or any(map(in_row, taken)):
                 copy.put_back()
                 if len(taken) == 1:
@@ -81,7 +81,7 @@ def cause(run):
 
 def _take(run, count):
     """The rows of so many steps, and what else of training may change arrays."""
-    taken = run.rows(run.begin(count))
+    taken = run.rows_of(run.enqueue(count))
     if run.wants_sample():
         run.samples()
     return taken

@@ -11,7 +11,7 @@ from minigan import backend
 
 
 class Optimizer:
-    """Steps a list of parameters along their gradients."""
+    """Steps a list of parameters against their gradients."""
 
     state_names = ()  # what the state of every parameter has after a step
 
@@ -37,8 +37,11 @@ class Optimizer:
         A parameter without a gradient is left as it is.
         """
         grads = [parameter.grad for parameter in self.params] if grads is None else grads
-        given = [(p, parameter.data, g.data) for p, (parameter, g) in enumerate(zip(self.params, grads, strict=True))
-                 if g is not None]  # fmt: skip
+        given = [
+            (position, parameter.data, g.data)
+            for position, (parameter, g) in enumerate(zip(self.params, grads, strict=True))
+            if g is not None
+        ]
         if given:
             positions, parameters, gradients = zip(*given)
             if self.settings["weight_decay"]:
@@ -72,8 +75,7 @@ class Optimizer:
                         raise ValueError(f"the state of parameter {position} has taken {value} steps")
                     state[name] = backend.to_device(np.array(int(value), np.int64), backend.device_of(parameter))
                     continue
-                value = value if backend.device_of(value) == "gpu" else np.asarray(value)
-                value = value.astype(parameter.dtype, order="C")
+                value = backend.as_array(value).astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
                     raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
                 if name == "exp_avg_sq" and (value < 0).any():
@@ -130,7 +132,7 @@ class Adam(Optimizer):
         )  # fmt: skip
 
     def relative_step(self):
-        """The L2 norm of the last step, over that of all parameters: what a share of themselves they moved by.
+        """The L2 norm of the last step over that of the parameters: by what share of themselves they moved.
 
         From the moments, so that the parameters need not have been kept; 0 before the first step.
         """
@@ -167,7 +169,7 @@ class LossScale:
         self.good_steps = backend.zeros_on(device, (1,), np.int64)
 
     def step(self, optimizer, grads):
-        """A step of an Adam along gradients of the scaled loss, unless one has overflowed."""
+        """A step of an Adam against gradients of the scaled loss, unless one has overflowed."""
         kernels = backend.kernels(self.scale)
         kernels.check_overflow([g.data for g in grads], self.overflow)
         optimizer.scaling = self.scale, self.overflow

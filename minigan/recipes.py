@@ -52,9 +52,8 @@ class Recipe:
     sample_every_epochs: int | None  # then also after the first epoch
     sample_in_train_mode: bool  # by batch statistics, which moves the running ones
     checkpoint_every: int  # epochs
+    probe_every: int  # steps between two looks at the signals on the CPU: less than 3% of the time
 
-
-# Chaudhary2024.
 
 NGF = NDF = 28  # channels of the widest feature maps are 4 times this
 
@@ -130,10 +129,9 @@ chaudhary2024 = Recipe(
     sample_every_epochs=None,
     sample_in_train_mode=True,
     checkpoint_every=1,
+    probe_every=500,
 )
 
-
-# Jeganathan2025.
 
 # Keras 'same' for kernel 5, stride 2 pads 1 before and 2 after: (left, right, top, bottom).
 SAME_STRIDE_2 = (1, 2, 1, 2)
@@ -209,6 +207,7 @@ jeganathan2025 = Recipe(
     sample_every_epochs=10,
     sample_in_train_mode=False,
     checkpoint_every=10,
+    probe_every=100,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (chaudhary2024, jeganathan2025)}

@@ -12,6 +12,10 @@ SIGNALS = (
     "entropy_fixed", "entropy_fresh", "update_d", "update_g",
 )  # fmt: skip
 COLUMNS = STEP_COLUMNS + SIGNALS
+NUMBERS = {  # of every step: their columns, and what they are
+    "loss_d": "the loss of D", "loss_g": "the loss of G", "d_real": "D's mean output for real images",
+    "d_fake": "D's mean output for generated images",
+}  # fmt: skip
 
 
 def cells(row, signals=None):

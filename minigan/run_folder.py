@@ -30,11 +30,11 @@ class RunFolder:
 
     def __init__(self, path):
         self.path = Path(path)
-        self.checkpoint, self.metrics = self.path / "checkpoint.pkl", self.path / "metrics.csv"
+        self.checkpoint, self.metrics = self.path / checkpoint.NAME, self.path / "metrics.csv"
         self.samples, self.config = self.path / "samples", self.path / "config.json"
         self.curves, self.animation = self.path / "losses.png", self.path / "evolution.gif"
         self.report = self.path / "report.html"
-        self._rows = io.StringIO()  # in place of metrics.csv, until that is opened
+        self._metrics_file = io.StringIO()  # in place of metrics.csv, until that is opened
         self._next_report = 0.0  # not before then
         self._check_folder = lambda: None  # raises UserError where it is no longer the one that was locked
 
@@ -66,12 +66,12 @@ class RunFolder:
             self.samples.mkdir(parents=True, exist_ok=True)
             checkpoint.save(self.checkpoint, run.state())
             self._write_config(run)
-            self._rows = open(self.metrics, "w", newline="")
+            self._metrics_file = open(self.metrics, "w", newline="")
         except OSError as error:
             raise UserError(f"--out {self.path} cannot be written: {error.strerror}") from None
-        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer = csv.writer(self._metrics_file, lineterminator="\n")
         self._writer.writerow(rows.COLUMNS)
-        self._rows.flush()  # so that who looks at the run now finds columns without rows, not an empty file
+        self._metrics_file.flush()  # so that who looks at the run now finds columns without rows, not an empty file
 
     def reopen(self, run, loaded_from=None):
         """Opens the metrics for the rows after the run's step, dropping those already there.
@@ -85,14 +85,14 @@ class RunFolder:
             if len(kept) < run.step:
                 self._keep_damaged_metrics(run.step - len(kept))
             if loaded_from not in (None, self.checkpoint):
-                checkpoint.restore_newest(self.checkpoint, loaded_from)
+                checkpoint.replace_damaged(self.checkpoint, loaded_from)
             self.samples.mkdir(exist_ok=True)
             files.write_atomically(self.metrics, ("\n".join([",".join(rows.COLUMNS), *kept]) + "\n").encode())
             self._write_config(run)
-            self._rows = open(self.metrics, "a", newline="")
+            self._metrics_file = open(self.metrics, "a", newline="")
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
-        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer = csv.writer(self._metrics_file, lineterminator="\n")
 
     def _rows_up_to(self, step):
         """The lines of metrics.csv that are the rows of steps 1 .. step, with all columns."""
@@ -125,13 +125,13 @@ class RunFolder:
         """One step's metrics, and the signals {name: value} where it was probed."""
         self._writer.writerow(rows.cells(row, signals))
         if row[0] % FLUSH_EVERY == 0:
-            self._rows.flush()
+            self._metrics_file.flush()
 
     def save(self, run):
         """The checkpoint; the rows up to it are on the disk first, since a resume relies on them."""
         self._check_folder()
-        self._rows.flush()
-        os.fsync(self._rows.fileno())
+        self._metrics_file.flush()
+        os.fsync(self._metrics_file.fileno())
         checkpoint.save(self.checkpoint, run.state(), run.settings.keep)
 
     def write_sample(self, run):
@@ -140,7 +140,7 @@ class RunFolder:
 
     def write_pictures(self, run):
         """The loss curves and the animation of all that has been written so far."""
-        self._rows.flush()
+        self._metrics_file.flush()
         if run.step == 0:
             return
         with warnings.catch_warnings():
@@ -152,12 +152,11 @@ class RunFolder:
         found = [(re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in self.samples.iterdir()]
         pictures = sorted((int(match[1]), path) for match, path in found if match)
         plots.save_animation(self.animation, [path for step, path in pictures if step <= run.step])
-        self.write_report(now=run.step == run.last_step)
 
     def write_report(self, now=True):
         """The page for a person to look at; while the run goes on (now=False), only if there has been time enough."""
-        if not self._rows.closed:
-            self._rows.flush()
+        if not self._metrics_file.closed:
+            self._metrics_file.flush()
         begun = time.monotonic()
         if now or begun >= self._next_report:
             report.write(self.path)
@@ -169,10 +168,11 @@ class RunFolder:
         if len(self._rows_up_to(run.step)) < run.step:
             raise UserError(f"{self.metrics} is damaged or missing: restore it, or go on to more --steps without it")
         self.write_pictures(run)
+        self.write_report()
 
     def close(self):
         """Closes the metrics file."""
-        self._rows.close()
+        self._metrics_file.close()
 
     def has_pictures(self):
         """Whether curves, animation and report are there (a process may be killed before it draws them)."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import backend, cli, files, plots, sampling
+from minigan import backend, checkpoint, cli, files, plots, sampling
 from minigan.errors import UserError
 
 
@@ -53,9 +53,7 @@ def main(argv=None):
     if not out.parent.is_dir():
         raise UserError(f"--out {out} cannot be written: there is no folder {out.parent}")
     device = backend.select_device(arguments.device)
-    path = Path(arguments.checkpoint)
-    path = path / "checkpoint.pkl" if path.is_dir() else path
-    generator, recipe = sampling.load_generator(path, device, arguments.ema)
+    generator, recipe = sampling.load_generator(checkpoint.path_in(arguments.checkpoint), device, arguments.ema)
     try:
         images = sampling.draw(
             generator, recipe.latent_shape, arguments.count, arguments.seed, device, arguments.batch_size

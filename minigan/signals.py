@@ -16,9 +16,6 @@ from minigan.judge import load as load_judge
 from minigan.nn import Dropout
 from minigan.tensor import Tensor, concatenate, no_grad
 
-EVERY = {"chaudhary2024": 500, "jeganathan2025": 100}  # steps between two probes: less than 3% of their time
-USUALLY = 500  # for any other recipe
-GPU_SHARE = 10  # so many times fewer on a GPU, where a step is replayed and a probe is not
 FRESH = 64  # samples whose classes are counted
 GAME_IMAGES = 16  # real images that D is shown, and as many generated ones, in batches of the run's size; at least one
 REFERENCE_IMAGES = 256  # real ones, for their mean distance
@@ -104,11 +101,6 @@ class Probe:
         self.images.draw = draw
         images = self.run.images
         return images[(self.images.uniform((count,), np.float64) * len(images)).astype(np.int64)]
-
-
-def usual_interval(recipe, device):
-    """The steps between two probes of a recipe of that name, unless told otherwise."""
-    return EVERY.get(recipe, USUALLY) * (GPU_SHARE if device == "gpu" else 1)
 
 
 def mean_distance(images):

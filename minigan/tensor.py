@@ -67,7 +67,7 @@ class Op:
         out = Tensor(data)
         if anomaly.is_checking():
             self.place = anomaly.place()
-            anomaly.check(self, [data, *vars(self).values()], inputs)
+            anomaly.check(self, [data, *vars(self).values()], inputs)  # and what the op keeps: statistics, a mask
         if _recording:
             for t in inputs:
                 if t.requires_grad:
@@ -142,16 +142,16 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     with set_grad_enabled(create_graph):
         for t in path:
             g = grads.get(id(t))
-            needs = [id(i) in on_path for i in t.inputs]
-            if g is None or True not in needs:
+            needs = [id(source) in on_path for source in t.inputs]
+            if g is None or not any(needs):
                 continue
             if id(t) not in wanted:
                 del grads[id(t)]
             with anomaly.in_gradient_of(t):
-                for i, need, g_i in zip(t.inputs, needs, t.op.vjp(needs, g, t, *t.inputs)):
-                    if need and g_i is not None:
-                        g_i = g_i.sum_to(i.shape)
-                        grads[id(i)] = grads[id(i)] + g_i if id(i) in grads else g_i
+                for source, need, found in zip(t.inputs, needs, t.op.vjp(needs, g, t, *t.inputs)):
+                    if need and found is not None:
+                        found = found.sum_to(source.shape)
+                        grads[id(source)] = grads[id(source)] + found if id(source) in grads else found
     found = tuple(grads.get(id(t)) for t in inputs)
     if not allow_unused:
         for t, g in zip(inputs, found):

@@ -8,13 +8,19 @@ from dataclasses import fields
 from pathlib import Path
 
 from minigan import cli  # first, so that Ctrl-C gives one line while the others are loaded, too
-from minigan import backend, checkpoint, evaluate, loop, run_folder, signals, training
+from minigan import backend, checkpoint, evaluate, loop, run_folder, training
 from minigan.doctor import Doctor
 from minigan.errors import UserError
 from minigan.recipes import RECIPES
-from minigan.settings import FREE_SETTINGS, Settings, default_settings, impossible_settings, settings_of
-
-CHECKPOINT = "checkpoint.pkl"
+from minigan.settings import (
+    FREE_SETTINGS,
+    LOSSES,
+    ON_NONFINITE,
+    Settings,
+    default_settings,
+    impossible_settings,
+    settings_of,
+)
 
 
 def parser():
@@ -53,7 +59,7 @@ def parser():
         "with :EPOCHS only in the first so many epochs (default: 1)",
     )  # fmt: skip
     p.add_argument(
-        "--loss", choices=("nonsaturating", "minimax"),
+        "--loss", choices=LOSSES,
         help="the generator's loss: -log D(G(z)), or the saturating log(1 - D(G(z))) (default: nonsaturating)",
     )  # fmt: skip
     p.add_argument("--ema", type=cli.decay, metavar="DECAY", help="keep a moving average of the generator's weights, which "
@@ -82,7 +88,7 @@ def parser():
     p.add_argument("--checkpoint-steps", type=cli.positive_int, metavar="STEPS", help="save every so many steps, too")
     p.add_argument("--keep", type=cli.positive_int, metavar="N", help="checkpoints there are, the newest included; where one "
                    "is damaged, --resume takes the one before it (default: 2)")  # fmt: skip
-    p.add_argument("--on-nonfinite", choices=("stop", "skip"), help="where a step leaves a NaN or an infinity: stop and "
+    p.add_argument("--on-nonfinite", choices=ON_NONFINITE, help="where a step leaves a NaN or an infinity: stop and "
                    "say what made it, or skip the step and go on (default: stop)")  # fmt: skip
     p.add_argument(
         "--sample-every",
@@ -93,7 +99,8 @@ def parser():
     p.add_argument(
         "--probe-every", type=cli.count, metavar="STEPS",
         help="how often to take the signals that the doctor reads (default: "
-        f"{', '.join(f'{every} for {name}' for name, every in signals.EVERY.items())}, on a GPU {signals.GPU_SHARE} times as many; 0: never)",
+        f"{', '.join(f'{recipe.probe_every} for {name}' for name, recipe in RECIPES.items())}, on a GPU {training.GPU_PROBES} "
+        "times as many; 0: never)",
     )  # fmt: skip
     p.add_argument("--score", action=argparse.BooleanOptionalAction, default=None,
                    help="judge 10,000 samples at the end, as minigan.evaluate does (default: where all epochs are trained "
@@ -203,14 +210,13 @@ def _option(name, value):
 def _folder(arguments):
     """The folder of the run that --resume names. Raises UserError where there is none."""
     if arguments.resume is True:
-        path = Path(arguments.out or f"runs/{arguments.recipe or 'chaudhary2024'}")
+        path = checkpoint.path_in(arguments.out or f"runs/{arguments.recipe or 'chaudhary2024'}")
     else:
-        path = Path(arguments.resume)
-    path = path / CHECKPOINT if path.is_dir() else path
+        path = checkpoint.path_in(arguments.resume)
     there = path.is_file() or path.parent.is_dir() and checkpoint.kept(path)
-    if not there or path.name != CHECKPOINT:
+    if not there or path.name != checkpoint.NAME:
         raise UserError(
-            f"--resume: there is no checkpoint {path}; start without --resume, or name the {CHECKPOINT} of a run's folder"
+            f"--resume: there is no checkpoint {path}; start without --resume, or name the {checkpoint.NAME} of a run's folder"
         )
     if arguments.out and Path(arguments.out).resolve() != path.parent.resolve():
         raise UserError(

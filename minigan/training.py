@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from minigan import backend, data, gan, nonfinite, random, recipes, signals
+from minigan import backend, data, gan, nonfinite, random, recipes
 from minigan.capture import Captured
 from minigan.ema import MovingAverage
 from minigan.errors import UserError
@@ -20,7 +20,8 @@ from minigan.optim import Adam, LossScale
 from minigan.tensor import Tensor, no_grad
 
 LOG_ROWS = 512  # of losses, kept on the device until they are read
-STRIDE = 128  # steps that a GPU is given at a time: some tens of milliseconds of work
+GPU_PROBES = 10  # times the recipe's interval between two on a GPU, where a step is replayed and a probe is not
+MOST_AT_ONCE = 128  # steps that a GPU is given at a time: some tens of milliseconds of work
 
 
 class Run:
@@ -51,10 +52,10 @@ class Run:
             self.average = MovingAverage(self.players.generator, recipe.generator().to(device), settings.ema)
         fixed = random.Generator(settings.seed, random.FIXED_LATENTS)
         self.fixed_latents = fixed.normal((recipe.samples, *recipe.latent_shape))
-        self._plays = {}  # (batch size, updates of D) -> the captured step
+        self._captured_steps = {}  # (batch size, updates of D) -> the captured step
         self._log = backend.zeros_on(device, (LOG_ROWS, 4))
         self._log_row = backend.zeros_on(device, (1,), np.int64)
-        self._rows_begun = 0  # rows that `play` has asked for
+        self._rows_enqueued = 0  # rows that `take_steps` has asked for
         self._read_at = 0.0  # when the last rows were read; 0 while no steps are under way
 
     @property
@@ -71,24 +72,24 @@ class Run:
 
     def advance(self):
         """Takes one step; returns its row of metrics.csv, as numbers."""
-        (row,) = self.rows(self.begin(1))
+        (row,) = self.rows_of(self.enqueue(1))
         return row
 
-    def begin(self, count):
-        """Begins `count` steps, at most STRIDE; on a GPU, without waiting for them. What it returns `rows` takes."""
+    def enqueue(self, count):
+        """Enqueues `count` steps, at most MOST_AT_ONCE; on a GPU, without waiting for them. Returns what `rows_of` takes."""
         if not self._read_at:
             self._read_at = time.perf_counter()
         steps = [(self.step + n + 1, (self.step + n) // self.batches.per_epoch + 1) for n in range(count)]
-        first_row = self._rows_begun
-        self.play(count)
+        first_row = self._rows_enqueued
+        self.take_steps(count)
         return steps, first_row, backend.read_later(self._log)
 
-    def rows(self, begun, last=True):
-        """The rows of metrics.csv of steps that `begin` began, as tuples of numbers; waits until they are done.
+    def rows_of(self, enqueued, last=True):
+        """The rows of metrics.csv of steps that `enqueue` enqueued, as tuples of numbers; waits until they are done.
 
         last: whether no others are under way. The seconds of steps done together are shared out evenly.
         """
-        steps, first_row, read = begun
+        steps, first_row, read = enqueued
         log = read()
         now = time.perf_counter()
         each = (now - self._read_at) / len(steps)
@@ -99,22 +100,22 @@ class Run:
             rows.append((step, epoch, *map(float, log[(first_row + n) % LOG_ROWS]), self.seconds))
         return rows
 
-    def play(self, count):
+    def take_steps(self, count):
         """Takes `count` steps; on a GPU they are only enqueued."""
         for _ in range(count):
             self.batches.seek(self.step)
             only_early = self.settings.d_steps_epochs
             d_steps = self.settings.d_steps if only_early is None or self.epoch <= only_early else 1
             key = self.batches.size(self.step), d_steps
-            if key not in self._plays:
-                step = functools.partial(self._play, *key)
-                self._plays[key] = Captured(step) if self.graph else step
-            self._plays[key]()
-            self.batches.took()
+            if key not in self._captured_steps:
+                step = functools.partial(self._take_step, *key)
+                self._captured_steps[key] = Captured(step) if self.graph else step
+            self._captured_steps[key]()
+            self.batches.note_taken()
             self.step += 1
-            self._rows_begun += 1
+            self._rows_enqueued += 1
 
-    def _play(self, batch_size, d_steps):
+    def _take_step(self, batch_size, d_steps):
         """One step of the game, from the next batch to the log of losses, all of it on the device.
 
         Logs the loss of D, the loss of G, and the mean probabilities that D gave real and generated images.
@@ -122,26 +123,26 @@ class Run:
         real = self.as_seen(Tensor(self.batches.take(batch_size)))
         shape = (batch_size, *self.recipe.latent_shape)
         latents = [Tensor(self.noise.normal(shape, device=self.device)) for _ in range(d_steps)]
-        play = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
-        outcome = play(self.players, real, latents)
+        step_of_game = gan.simultaneous_step if self.recipe.simultaneous else gan.alternating_step
+        outcome = step_of_game(self.players, real, latents)
         if self.average:
             self.average.update()
         with no_grad():
-            scores = (t.sigmoid() if self.recipe.returns_logits else t for t in (outcome.real, outcome.fake))
+            scores = (t.sigmoid() if self.recipe.returns_logits else t for t in (outcome.d_real, outcome.d_fake))
             values = [t.data for t in (outcome.loss_d, outcome.loss_g, *(t.mean() for t in scores))]
         backend.kernels(self._log).write_row(values, self._log, self._log_row)
-        return ()
+        return ()  # no outputs: what Captured replays returns a tuple
 
     @property
     def counts(self):
-        """What every step counts on: (steps, seconds, draws of noise, draws of dropout masks, rows begun)."""
-        return self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_begun
+        """What every step counts on: (steps, seconds, draws of noise, draws of dropout masks, rows enqueued)."""
+        return self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_enqueued
 
     @counts.setter
     def counts(self, counts):
-        self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_begun = counts
-        self._log_row[...], self._read_at = self._rows_begun, 0.0
-        self.batches.seek(self.step + 1)  # so that the next step looks for its batch anew, if one failed halfway
+        self.step, self.seconds, self.noise.draw, self.dropout.draw, self._rows_enqueued = counts
+        self._log_row[...], self._read_at = self._rows_enqueued, 0.0
+        self.batches.forget()  # if a step failed halfway
 
     def as_seen(self, real):
         """Real images (N, 1, 28, 28) with pixels from -1 to 1 as D is shown them: the same, unless told otherwise."""
@@ -180,18 +181,19 @@ class Run:
         """Whether the run's signals are taken after the step; by default the one just taken."""
         step = self.step if step is None else step
         every = self.settings.probe_every
-        every = signals.usual_interval(self.recipe.name, self.device) if every is None else every
+        if every is None:
+            every = self.recipe.probe_every * (GPU_PROBES if self.device == "gpu" else 1)
         return every > 0 and step % every == 0
 
-    def is_stop(self, step):
+    def pauses_after(self, step):
         """Whether something is to be drawn, saved or probed after the step."""
         wanted = self.wants_sample(step) or self.wants_checkpoint(step) or self.wants_probe(step)
         return wanted or step == self.last_step
 
-    def stride(self):
+    def steps_until_pause(self):
         """How many steps may be taken before something is to be drawn, saved or probed: on the CPU at most one."""
-        most = STRIDE if self.device == "gpu" else 1
-        return next((n for n in range(1, most) if self.is_stop(self.step + n)), most)
+        most = MOST_AT_ONCE if self.device == "gpu" else 1
+        return next((n for n in range(1, most) if self.pauses_after(self.step + n)), most)
 
     def state(self):
         """All that decides the steps to come, in plain containers and arrays."""
@@ -229,15 +231,11 @@ class Run:
             players.discriminator.load_state_dict(state["discriminator"])
             if self.average:
                 self.average.network.load_state_dict(state["average"])
-            players.optimizer_g.load_state_dict(state["optimizer_g"])
-            players.optimizer_d.load_state_dict(state["optimizer_d"])
-            for optimizer, lr in ((players.optimizer_g, self.settings.lr_g), (players.optimizer_d, self.settings.lr_d)):
-                optimizer.settings = {
-                    **optimizer.settings,
-                    "lr": lr,
-                    "weight_decay": 0.0,
-                    **self.recipe.adam,
-                }  # not the file's
+            for name in ("optimizer_g", "optimizer_d"):
+                optimizer = getattr(players, name)
+                own = optimizer.settings  # the run's, not the file's
+                optimizer.load_state_dict(state[name])
+                optimizer.settings = own
             self.noise.draw, self.dropout.draw = int(state["draws"]["noise"]), int(state["draws"]["dropout"])
             if type(state["step"]) is not int or not math.isfinite(state["seconds"]):
                 raise ValueError("an impossible count")
@@ -247,7 +245,7 @@ class Run:
             for scale, saved in zip((players.scale_g, players.scale_d), state.get("scales", (None, None)), strict=True):
                 if scale and saved:
                     scale.load_state_dict(saved)
-            dict(state["environment"])
+            dict(state["environment"])  # which train.py reads
             if seen := nonfinite.in_arrays(self):
                 raise ValueError(seen)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:

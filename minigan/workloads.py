@@ -81,8 +81,8 @@ def training_steps(name, batch_size, device, graph=True):
     recipe = recipes.RECIPES[name]
     run = training.Run(default_settings(recipe, batch_size=batch_size), device, graph)
     run.step = run.batches.per_epoch - 1  # the shorter last batch is a graph of its own: captured now, not in the race
-    run.play(1)
-    return run.play
+    run.take_steps(1)
+    return run.take_steps
 
 
 def generation(name, batch_size, device="cpu"):

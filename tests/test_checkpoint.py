@@ -235,7 +235,7 @@ def test_the_newest_good_one_is_taken_and_takes_the_place_of_a_damaged_one(tmp_p
     assert state["step"] == 1 and found == checkpoint.older(path, 2)
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "c.pkl is truncated" in said and str(found) in said
-    checkpoint.restore_newest(path, found)
+    checkpoint.replace_damaged(path, found)
     assert checkpoint.load(path)["step"] == 1 and (tmp_path / "c.damaged.pkl").exists()
     checkpoint.save(path, {"step": 2}, keep=4)
     assert checkpoint.load_newest(path)[0]["step"] == 2 and checkpoint.load(checkpoint.older(path, 1))["step"] == 1

@@ -106,7 +106,7 @@ def launches_of_recipes(architecture):
                 convolution.set_precision(name)
                 for recipe in recipes.RECIPES.values():
                     run = training.Run(default_settings(recipe), "gpu", graph=False)
-                    run.play(1), run.samples()
+                    run.take_steps(1), run.samples()
     return launches
 
 

@@ -252,7 +252,7 @@ def test_every_launch_of_a_step_is_a_kernel_of_ours_and_memory_is_bounded(
             run.advance()
         finally:
             backend.set_precision("float32", "gpu")
-        (captured,) = run._plays.values()
+        (captured,) = run._captured_steps.values()
         (recorded,) = captured._recorded.values()
         graph = recorded[2]
         assert len(graph.launches) > 100
@@ -275,5 +275,5 @@ def array_bytes(run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "empty", noted)
         run.batches.seek(0)
-        run._play(4, 1)
+        run._take_step(4, 1)
     return sizes

@@ -68,7 +68,7 @@ def assert_captured_equals_eager(gpu, steps, name, dataset, **chosen):
         captured, eager = (make_run(name, dataset, graph=graph, **chosen) for graph in (True, False))
         assert rows_of(captured, steps) == rows_of(eager, steps)
         assert_same_bits(captured, eager)
-        assert captured._plays and all(len(play._recorded) == 1 for play in captured._plays.values())
+        assert captured._captured_steps and all(len(play._recorded) == 1 for play in captured._captured_steps.values())
 
 
 @on_gpus
@@ -101,9 +101,9 @@ def test_captured_steps_in_every_precision_equal_eager_ones_to_the_bit(gpu, few_
 def test_steps_begun_together_equal_steps_one_by_one(gpu, few_images, small_recipes):
     with gpu():
         together, alone = (make_run("chaudhary2024", few_images) for _ in range(2))
-        begun = together.begin(3)
-        more = together.begin(2)
-        rows = together.rows(begun, last=False) + together.rows(more)
+        begun = together.enqueue(3)
+        more = together.enqueue(2)
+        rows = together.rows_of(begun, last=False) + together.rows_of(more)
         assert [row[:-1] for row in rows] == rows_of(alone, 5)
         assert_same_bits(together, alone)
 
@@ -217,8 +217,8 @@ def test_every_kind_of_step_is_captured_once(gpu, few_images, small_recipes):
     with gpu():
         run = make_run("chaudhary2024", few_images, d_steps=2, d_steps_epochs=1)
         rows_of(run, 7)
-        assert sorted(run._plays) == [(2, 1), (2, 2), (4, 1), (4, 2)]
-        assert all(len(play._recorded) == 1 for play in run._plays.values())
+        assert sorted(run._captured_steps) == [(2, 1), (2, 2), (4, 1), (4, 2)]
+        assert all(len(play._recorded) == 1 for play in run._captured_steps.values())
 
 
 # --- commands

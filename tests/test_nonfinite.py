@@ -68,7 +68,7 @@ class Fault:
 
     def watch(self, monkeypatch, before):
         """Learns at which step a run is, and calls before(run) there."""
-        original = training.Run.play
+        original = training.Run.take_steps
 
         def play(run, count):
             for _ in range(count):
@@ -77,7 +77,7 @@ class Fault:
                 original(run, 1)
             self.now = None
 
-        monkeypatch.setattr(training.Run, "play", play)
+        monkeypatch.setattr(training.Run, "take_steps", play)
 
 
 FAULTS = {  # owner, method, value, which of what it makes

@@ -72,7 +72,7 @@ def test_signals_on_the_gpu_are_those_of_the_cpu_and_leave_no_trace(
     with gpu():
         runs = [test_gpu_training.make_run(name, few_images, device, steps=4, probe_every=every)
                 for device, every in (("gpu", 2), ("gpu", 0), ("cpu", 2))]  # fmt: skip
-        assert runs[0].stride() == 2
+        assert runs[0].steps_until_pause() == 2
         folders = [trained(tmp_path / str(n), run) for n, run in enumerate(runs)]
         test_gpu_training.assert_same_bits(runs[0], runs[1])
     (there, _, here) = ([row for row in rows.read(folder.metrics) if row["gradient_g"]] for folder in folders)
@@ -207,7 +207,7 @@ def test_what_is_no_metrics_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_how_often_is_by_recipe_or_chosen_and_may_change(small_dataset, name):
-    every = signals.EVERY[name]
+    every = recipes.RECIPES[name].probe_every
     for chosen, steps in ((None, [every, 2 * every]), (every // 2, [every // 2, every]), (0, [])):
         run = make_run(name, small_dataset, probe_every=chosen)
         assert [step for step in range(1, 2 * every + 1) if run.wants_probe(step)][:2] == steps

@@ -10,7 +10,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum=0.
     """The function behind nn.BatchNorm2d, which also counts the batches."""
     batches = np.zeros((), np.int64)
     x, weight, bias = Tensor(x), Tensor(weight), Tensor(bias)
-    return functions.batch_norm(x, running_mean, running_var, batches, weight, bias, training, momentum, eps).data
+    return functions.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, batches).data
 
 
 def batch_norm_backward(g, x, weight, eps=1e-5):
