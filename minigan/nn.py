@@ -1,6 +1,6 @@
 """Modules: layers that own their parameters, under PyTorch's names, arguments and parameter shapes.
 
-A state_dict made there loads here and the other way round (as NumPy arrays).
+PyTorch's state_dicts load here and the other way round (as NumPy arrays).
 """
 
 import math
@@ -43,18 +43,10 @@ class Module:
             self._buffers[name] = value
         object.__setattr__(self, name, value)
 
-    def register_parameter(self, name, value):
-        """A parameter, or None for one that this module does without."""
-        if value is None:
-            object.__setattr__(self, name, None)
-        else:
-            setattr(self, name, value)
-
     def register_buffer(self, name, array):
-        """An array that belongs to the state but is not learned. Returns it."""
+        """An array that belongs to the state but is not learned, from now on an attribute of that name."""
         self._buffers[name] = array
         object.__setattr__(self, name, array)
-        return array
 
     def forward(self, *inputs):
         """The module's value for its inputs."""
@@ -288,15 +280,18 @@ class BatchNorm2d(Module):
     """
 
     dimensions = (4,)
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    num_batches_tracked: np.ndarray
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, np.float32))
         self.bias = Parameter(np.zeros(num_features, np.float32))
-        self.running_mean = self.register_buffer("running_mean", np.zeros(num_features, np.float32))
-        self.running_var = self.register_buffer("running_var", np.ones(num_features, np.float32))
-        self.num_batches_tracked = self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32))
+        self.register_buffer("running_var", np.ones(num_features, np.float32))
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
     def forward(self, x, slope=1.0):
         """Normalises x; `slope` is that of a leaky ReLU of the result, where 1 is none."""
@@ -467,7 +462,11 @@ def _first(names, most=20):
 
 
 def _conv_arguments(layer):
+    """What a convolution was made with; what few need is left out where it is the default."""
+    rarer = {"output_padding": (0, (0, 0)), "dilation": (1, (1, 1))}
+    given = {name: getattr(layer, name, usual[0]) for name, usual in rarer.items()}
+    also = "".join(f", {name}={value}" for name, value in given.items() if value not in rarer[name])
     return (
         f"{layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size}, stride={layer.stride}, "
-        f"padding={layer.padding}, bias={layer.bias is not None}"
+        f"padding={layer.padding}{also}, bias={layer.bias is not None}"
     )

@@ -3,8 +3,6 @@
 State is kept by the parameter's position, so it can be saved and survives a change of device.
 """
 
-import math
-
 import numpy as np
 
 from minigan import backend
@@ -131,27 +129,6 @@ class Adam(Optimizer):
             *self.scaling,
         )  # fmt: skip
 
-    def relative_step(self):
-        """The L2 norm of the last step over that of the parameters: by what share of themselves they moved.
-
-        From the moments, so that the parameters need not have been kept; 0 before the first step.
-        """
-        lr, (beta1, beta2), eps = (self.settings[name] for name in ("lr", "betas", "eps"))
-        moved = size = 0.0
-        for position, state in self.state.items():
-            parameter, first, second, step = map(
-                backend.to_numpy, (self.params[position].data, state["exp_avg"], state["exp_avg_sq"], state["step"])
-            )
-            size += _square(parameter)
-            if not step:  # left out so far
-                continue
-            root_correction2 = math.sqrt(1 - beta2 ** step.item())
-            small = eps if self.settings["epsilon_hat"] else eps * root_correction2
-            change = first / (np.sqrt(second) + parameter.dtype.type(small))
-            rate = lr * root_correction2 / (1 - beta1 ** step.item())
-            moved += rate * rate * _square(change)
-        return math.sqrt(moved / size) if moved else 0.0
-
 
 class LossScale:
     """What a loss is multiplied by, so that its gradients fit 16-bit numbers: Micikevicius et al. (2018), section 3.2.
@@ -189,11 +166,6 @@ class LossScale:
         if not 0 < scale < 2.0**127 or not 0 <= good_steps <= self.GROWTH_INTERVAL:
             raise ValueError(f"a loss scale of {scale} after {good_steps} steps")
         self.scale[...], self.good_steps[...] = scale, good_steps
-
-
-def _square(array):
-    """The sum of the squares, a float: in 64 bits, as those of large weights overflow in 32."""
-    return float(np.square(array, dtype=np.float64).sum())
 
 
 def _zeros_like(array):

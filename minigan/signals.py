@@ -64,7 +64,7 @@ class Probe:
                     counts = tuple(np.bincount(those, minlength=10).tolist())
                     signals |= {f"classes_{name}": counts, f"entropy_{name}": entropy(counts)}
         for name, optimizer in (("update_d", players.optimizer_d), ("update_g", players.optimizer_g)):
-            signals[name] = optimizer.relative_step()
+            signals[name] = relative_step(optimizer)
         return signals
 
     def _game(self, real, latents):
@@ -103,6 +103,28 @@ class Probe:
         return images[(self.images.uniform((count,), np.float64) * len(images)).astype(np.int64)]
 
 
+def relative_step(optimizer):
+    """The L2 norm of an Adam's last step over that of the parameters: by what share of themselves they moved.
+
+    From the moments, so that the parameters need not have been kept; 0 before the first step.
+    """
+    lr, (beta1, beta2), eps = (optimizer.settings[name] for name in ("lr", "betas", "eps"))
+    moved = size = 0.0
+    for position, state in optimizer.state.items():
+        parameter, first, second, step = map(
+            backend.to_numpy, (optimizer.params[position].data, state["exp_avg"], state["exp_avg_sq"], state["step"])
+        )
+        size += _square(parameter)
+        if not step:  # left out so far
+            continue
+        root_correction2 = math.sqrt(1 - beta2 ** step.item())
+        small = eps if optimizer.settings["epsilon_hat"] else eps * root_correction2
+        change = first / (np.sqrt(second) + parameter.dtype.type(small))
+        rate = lr * root_correction2 / (1 - beta1 ** step.item())
+        moved += rate * rate * _square(change)
+    return math.sqrt(moved / size) if moved else 0.0
+
+
 def mean_distance(images):
     """The mean Euclidean distance between two of the images, uint8 (N, 28, 28), over all pairs, in pixel values."""
     flat = images.reshape(len(images), -1).astype(np.float64)
@@ -116,6 +138,11 @@ def entropy(counts):
     """Of the shares of the counts, in nats."""
     total = sum(counts)
     return math.fsum(n / total * math.log(total / n) for n in counts if n)
+
+
+def _square(array):
+    """The sum of the squares, a float: in 64 bits, as those of large weights overflow in 32."""
+    return float(np.square(array, dtype=np.float64).sum())
 
 
 def _norm(gradients, scale):

@@ -16,7 +16,6 @@ from minigan.gpu_benchmark import Competitor
 # How torch.compile is asked to compile; without CUDA graphs, and with its own.
 COMPILED, COMPILED_WITH_GRAPHS = "default", "reduce-overhead"
 WARM_UP_STEPS = 3
-TF32_ERROR = 5e-5  # of a convolution's largest value: float32 errs less, TF32 more
 
 
 def prepare(precision, device="cuda"):

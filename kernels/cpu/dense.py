@@ -28,17 +28,7 @@ def conv2d(x, weight, _stride, _padding, _dilation, out):
     """out = C(x, weight)."""
     rows, columns, depth = len(x), len(weight), weight[0].size
     panels = pool.empty((get_num_threads(), MAX_DEPTH * LANES))
-    launch(
-        _multiply_by_transpose,
-        _flat(x),
-        _flat(weight),
-        rows,
-        depth,
-        columns,
-        panels,
-        _row_parts(rows, columns),
-        out.reshape(-1),
-    )
+    launch(_multiply_by_transpose, _flat(x), _flat(weight), rows, depth, columns, panels, out.reshape(-1))
     return out
 
 
@@ -71,11 +61,6 @@ def _flat(array):
     return contiguous(array).reshape(-1)
 
 
-def _row_parts(rows, columns):
-    """Into how many parts rows are split because there are fewer blocks of columns than threads."""
-    return max(1, min(rows // FEW_ROWS, get_num_threads() // -(-columns // LANES)))
-
-
 @njit(parallel=True, cache=True, error_model="numpy")
 def _multiply(a, a_row, a_column, rows, b, depth, columns, threads, out):
     """out (rows, columns) = A b, A[r, k] = a[r * a_row + k * a_column], b (depth, columns); columns >= VECTOR."""
@@ -104,10 +89,11 @@ def _multiply(a, a_row, a_column, rows, b, depth, columns, threads, out):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _multiply_by_transpose(a, b, rows, depth, columns, panels, parts, out):
+def _multiply_by_transpose(a, b, rows, depth, columns, panels, out):
     """out (rows, columns) = a b^T for a (rows, depth) and b (columns, depth)."""
     threads = panels.shape[0]
     blocks = (columns + LANES - 1) // LANES
+    parts = max(1, min(rows // FEW_ROWS, threads // blocks))  # of the rows, where there are fewer blocks than threads
     tasks = blocks * parts
     for thread in prange(threads):
         panel = panels[thread]

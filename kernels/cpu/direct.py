@@ -29,8 +29,8 @@ PANEL = 64  # columns of output pixels packed side by side in C
 MAX_DEPTH = 1024  # rows of such a panel: 1024 x 64 floats are 256 KiB, a quarter of a common L2
 MAX_FILTERS = 512  # rows of results a task keeps before it writes them out
 MAX_ROWS = 64  # pixels whose patches T and G hold at a time
-CACHE_LINE = 16  # elements between two threads' memory, at the least
 MAX_WIDTH = 512  # columns (channels x taps) of those patches
+CACHE_LINE = 16  # elements between two threads' memory, at the least
 
 
 def conv2d(x, weight, stride, padding, dilation, out):

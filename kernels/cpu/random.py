@@ -11,8 +11,8 @@ from minigan.kernels.launch import launch
 LOW = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
 MULTIPLIER0, MULTIPLIER1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-CHUNK_WORDS = 1024  # words made together
 WEYL0, WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+CHUNK_WORDS = 1024  # words made together
 
 
 @njit(cache=True, error_model="numpy")

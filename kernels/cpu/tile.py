@@ -144,8 +144,8 @@ def _make_strip(vectors, most_rows):
     return strip
 
 
-_widest, _third, _second, _narrowest = (
-    _make_strip(vectors, 4 if 8 * vectors > 4 * TILE_VECTORS else 8)
+_strip_of_4, _strip_of_3, _strip_of_2, _strip_of_1 = (  # vectors, at most TILE_VECTORS
+    _make_strip(vectors, 4 if 2 * vectors > TILE_VECTORS else 8)
     for vectors in (min(v, TILE_VECTORS) for v in (4, 3, 2, 1))
 )
 
@@ -168,16 +168,16 @@ def multiply_many(dtype):
         while j < width:
             vectors = min(TILE_VECTORS, (width - j) // lanes)
             if vectors == TILE_VECTORS:
-                _widest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                _strip_of_4(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                         accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 3:
-                _third(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                _strip_of_3(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                        accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 2:
-                _second(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                _strip_of_2(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                         accumulate, count, b_step, c_step)  # fmt: skip
             else:
-                _narrowest(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
+                _strip_of_1(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
                            accumulate, count, b_step, c_step)  # fmt: skip
             j += vectors * lanes
 

@@ -49,7 +49,7 @@ class Axis(NamedTuple):
 
 
 @functools.cache
-def axes_of(x_shape, weight_shape, y_shape, stride, padding):
+def axes_of(weight_shape, y_shape, stride, padding):
     """{"x": (Axis of rows, Axis of columns), "weight": ..., "y": ...} for one convolution."""
     found = {"x": [], "weight": [], "y": []}
     for a, before in ((0, padding[2]), (1, padding[0])):
@@ -84,7 +84,7 @@ def _empty_points(count, rows, columns, lanes):
 
 def products(x_shape, weight_shape, y_shape, stride):
     """(multiply-adds, numbers at the points of both images, those of the weights) of a convolution of these shapes."""
-    axes = axes_of(x_shape, weight_shape, y_shape, stride, (0, 0, 0, 0))
+    axes = axes_of(weight_shape, y_shape, stride, (0, 0, 0, 0))
     points = axes["x"][0].points * axes["x"][1].points
     batch, filters, depth = x_shape[0], weight_shape[0], x_shape[1] * stride[0] * stride[1]
     return points * batch * filters * depth, points * batch * (depth + filters), points * filters * depth
@@ -92,7 +92,7 @@ def products(x_shape, weight_shape, y_shape, stride):
 
 def conv2d(x, weight, stride, padding, _dilation, out):
     """out = C(x, weight)."""
-    axes = axes_of(x.shape, weight.shape, out.shape, stride, padding)
+    axes = axes_of(weight.shape, out.shape, stride, padding)
     filters, channels = weight.shape[:2]
     down, across = axes["weight"]
     # (points, phases C, K): filters are the lanes
@@ -107,7 +107,7 @@ def conv2d(x, weight, stride, padding, _dilation, out):
 
 def conv_transpose2d(y, weight, stride, padding, _dilation, out):
     """out = T(y, weight)."""
-    axes = axes_of(out.shape, weight.shape, y.shape, stride, padding)
+    axes = axes_of(weight.shape, y.shape, stride, padding)
     u = _points_of(axes["weight"], *weight.shape[:2])  # (points, K, phases C)
     weight = contiguous(weight)
     launch(
@@ -119,7 +119,7 @@ def conv_transpose2d(y, weight, stride, padding, _dilation, out):
 
 def conv2d_weight(x, y, stride, padding, _dilation, out):
     """out = G(x, y)."""
-    axes = axes_of(x.shape, out.shape, y.shape, stride, padding)
+    axes = axes_of(out.shape, y.shape, stride, padding)
     u = _points_of(axes["weight"], *out.shape[:2])  # (points, K, phases C)
     part = _images_in_part(len(x), u)
     v = _points_of(axes["x"], part, x.shape[1])  # (points, N, phases C)

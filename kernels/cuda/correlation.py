@@ -37,7 +37,7 @@ def plan(name, shapes, stride, padding, dilation, precision, device):
     image, out = (shapes.x, shapes.y) if name == "conv2d" else (shapes.y, shapes.x)
     kernel, begin = shapes.w[2:], (padding[2], padding[0])
     axes = _axes_of_c if name == "conv2d" else _axes_of_t
-    down, along = (axes(image[2 + a], out[2 + a], kernel[a], stride[a], begin[a], dilation[a]) for a in (0, 1))
+    down, along = (axes(out[2 + a], kernel[a], stride[a], begin[a], dilation[a]) for a in (0, 1))
     phases = sorted(((h, v) for h in down for v in along), key=lambda phase: -_taps(phase))
     best, least = None, math.inf
     for tile, rates in TILES.items():
@@ -75,7 +75,7 @@ def _chunks(channels, phases):
             yield chunk
 
 
-def _axes_of_c(image, out, kernel, stride, begin, dilation):
+def _axes_of_c(out, kernel, stride, begin, dilation):
     return [
         dict(
             taps=kernel, first_tap=0, tap_step=1, first_shift=0, shift_step=dilation, first_out=0, out_step=1,
@@ -84,7 +84,7 @@ def _axes_of_c(image, out, kernel, stride, begin, dilation):
     ]  # fmt: skip
 
 
-def _axes_of_t(image, out, kernel, stride, begin, dilation):
+def _axes_of_t(out, kernel, stride, begin, dilation):
     """One for each phase: pixels h of the result with h + begin = stride * u + phase, for u = first, first + 1, ..."""
     axes = []
     for phase in range(stride):
