@@ -27,7 +27,7 @@ WITHOUT_CHECKSUM = 1  # the version before; still read
 ARRAY_DTYPES = {"float32", "float64", "int64", "uint8"}
 MOST_BYTES = 1 << 31
 MOST_OPCODES = 200_000  # a run's state takes some thousand; a hostile file could ask for hours of reading
-INTEGERS = range(-(2**63), 2**64)  # a seed is one; larger ones could be made to collide as keys of a dict, by hundreds
+INTEGERS = range(-(2**63), 2**64)  # room for a seed; larger ones can be chosen to collide as keys of a dict
 
 # How a checkpoint ends: a string of 32 bytes, its entry in the memo, its place in the dict, the end.
 SEAL, DIGEST_BYTES, END = b"C\x20", 32, b"\x94u."
@@ -81,8 +81,8 @@ def unpack(value, most_bytes=MOST_BYTES):
             else:
                 todo += [(item, name) for name in item]
         elif isinstance(item, list):
-            # As an array, a list of texts takes for each the place of the longest: one long text and many short ones
-            # are a bomb.
+            # np.asarray gives every text of a list the room of the longest: one long text among many short ones is a
+            # bomb.
             if any(isinstance(value, (str, bytes)) for value in item):
                 raise DamagedError("the checkpoint is damaged: it contains a list of texts")
             todo += [(item, position) for position in range(len(item))]

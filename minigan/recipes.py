@@ -55,7 +55,7 @@ class Recipe:
     probe_every: int  # steps between two looks at the signals on the CPU: less than 3% of the time
 
 
-NGF = NDF = 28  # channels of the widest feature maps are 4 times this
+NGF = NDF = 28  # base number of channels: the deepest feature maps have 4 times as many
 
 
 def chaudhary_generator():
