@@ -17,7 +17,11 @@ def parser():
         + "; ".join(f"{name}: {variant.claim}" for name, variant in ablation.VARIANTS.items())
         + ". The last one is tried on a GPU only. What is there already is not trained again.",
     )
-    p.add_argument("--out", type=cli.path, required=True, metavar="DIR", help="where the trainings are kept")
+    p.add_argument("--out", type=cli.path, metavar="DIR", help="where the trainings are kept")
+    p.add_argument(
+        "--compare", nargs="+", type=cli.path, metavar="RUN",
+        help="train nothing: describe how the losses end in the folders of runs, over the steps that all of them have",
+    )  # fmt: skip
     p.add_argument("--steps", type=cli.positive_int, default=1400, metavar="N", help="of each (default: %(default)s)")
     p.add_argument("--seeds", type=cli.positive_int, default=2, metavar="N", help="0 to N - 1 (default: %(default)s)")
     p.add_argument(
@@ -34,6 +38,11 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
+    if arguments.compare:
+        print(ablation.table(ablation.of_runs(arguments.compare)))
+        return 0
+    if not arguments.out:
+        raise UserError("--out is missing: name a folder for the trainings (or --compare runs that are there)")
     evaluation.check_count(arguments.count)
     if arguments.steps < 2:
         raise UserError(f"--steps {arguments.steps}: how a loss jumps from step to step takes two steps or more")

@@ -6,8 +6,10 @@ after so few steps, as the Fréchet distance and the classes that the judge sees
 
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 
 from minigan import reproduction, rows
+from minigan.errors import UserError
 
 RECIPE = "jeganathan2025"
 AS_LISTED = "as listed"
@@ -105,16 +107,38 @@ MEASURES = {
 }
 
 
+def of_runs(folders):
+    """{name of a run's folder: [how its losses end (`described`)]}, over the steps that all of the runs have taken.
+
+    Raises UserError for a folder without a metrics.csv, or with one of fewer than two steps.
+    """
+    metrics = {}
+    for folder in folders:
+        try:
+            metrics[folder] = rows.read(Path(folder) / "metrics.csv")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", error)
+            raise UserError(f"{folder} is no run's folder: its metrics.csv cannot be read ({why})") from None
+    last = min(len(found) and found[-1]["step"] for found in metrics.values())
+    if last < 2:
+        raise UserError("--compare takes runs of two steps or more")
+    return {
+        str(folder): [described([row for row in found if row["step"] <= last])] for folder, found in metrics.items()
+    }
+
+
 def table(found):
     """The results as lines of text: the mean over the seeds, and the standard deviation where there are several."""
-    lines = [f"{'':18}" + "".join(f"{heading:>17}" for heading in COLUMNS.values())]
+    columns = [name for name in COLUMNS if all(name in seed for seeds in found.values() for seed in seeds)]
+    first = max(18, 2 + max(map(len, found)))
+    lines = [" " * first + "".join(f"{COLUMNS[name]:>17}" for name in columns)]
     for variant, seeds in found.items():
         cells = []
-        for name in COLUMNS:
+        for name in columns:
             values = [seed[name] for seed in seeds]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.fmean(values):.3f}{spread}")
-        lines.append(f"{variant:18}" + "".join(f"{cell:>17}" for cell in cells))
+        lines.append(f"{variant:{first}}" + "".join(f"{cell:>17}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ import pytest
 from gpus import on_gpus
 from test_gpu_training import assert_captured_equals_eager, make_run, rows_of, saved_and_restored
 
-from minigan import ablate, ablation, data, evaluation
+from minigan import ablate, ablation, data, evaluation, rows
 from minigan.errors import UserError
 from minigan.tensor import Tensor
 
@@ -90,6 +90,23 @@ def test_on_a_gpu_the_listing_is_tried_on_the_cpu_too(monkeypatch, tmp_path):
     assert [call[-2:] for call in calls] == [on_gpu, on_cpu, on_cpu]
     places = [call[0].relative_to(tmp_path).as_posix() for call in calls]
     assert places == ["gpu-tf32/as-listed", "cpu/as-listed", "cpu/as-listed"]
+
+
+def test_runs_are_compared_over_the_steps_they_share(tmp_path, capsys):
+    for name, steps, jump in (("calm", 40, 0.1), ("wild", 80, 1.0)):
+        lines = [",".join(rows.STEP_COLUMNS)]
+        lines += [f"{n},1,{1 + jump * (-1) ** n},{2 if n <= 40 else 9},0.5,0.25,1" for n in range(1, steps + 1)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.csv").write_text("\n".join(lines) + "\n")
+    assert ablate.main(["--compare", str(tmp_path / "calm"), str(tmp_path / "wild")]) == 0
+    headings, calm, wild = capsys.readouterr().out.splitlines()
+    assert "D's lead" in headings and "Fréchet" not in headings
+    assert calm.split()[1:] == ["1.000", "0.199", "2.000", "0.000", "0.250"]
+    assert [float(cell) for cell in wild.split()[1:]] == pytest.approx([1, 1.988, 2, 0, 0.25], abs=0.01)
+    with pytest.raises(UserError, match="none is no run's folder"):
+        ablate.main(["--compare", str(tmp_path / "none")])
+    with pytest.raises(UserError, match="--out is missing"):
+        ablate.main([])
 
 
 def test_a_single_step_is_refused(tmp_path):
