@@ -142,8 +142,8 @@ def _modules(module, name):
 def _searched_after(function, who, changed):
     """The function, with a look at the arrays (name, array) that `changed` returns after each call."""
 
-    def inside(*arguments):
-        function(*arguments)
+    def inside(*arguments, **options):
+        function(*arguments, **options)
         for name, array in changed():
             if kind := not_finite(array):
                 raise Anomaly(f"{who}, in {name},", kind)

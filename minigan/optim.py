@@ -29,10 +29,10 @@ class Optimizer:
         for parameter in self.params:
             parameter.grad = None
 
-    def step(self, grads=None):
+    def step(self, grads=None, **options):
         """One step; `grads`, one Tensor for each parameter, takes the place of `.grad`.
 
-        A parameter without a gradient is left as it is.
+        A parameter without a gradient is left as it is. options: what only some optimizers take.
         """
         grads = [parameter.grad for parameter in self.params] if grads is None else grads
         given = [
@@ -45,9 +45,9 @@ class Optimizer:
             if self.settings["weight_decay"]:
                 gradients = [_decayed(g, p, self.settings["weight_decay"]) for p, g in zip(parameters, gradients)]
             states = [self.state.setdefault(position, {}) for position in positions]
-            self._update(parameters, [backend.contiguous(g) for g in gradients], states)
+            self._update(parameters, [backend.contiguous(g) for g in gradients], states, **options)
 
-    def _update(self, parameters, gradients, states):
+    def _update(self, parameters, gradients, states, **options):
         raise NotImplementedError
 
     def state_dict(self):
@@ -113,12 +113,12 @@ class Adam(Optimizer):
     """
 
     state_names = ("step", "exp_avg", "exp_avg_sq")
-    scaling = ()  # the arrays of a LossScale, while it steps
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, epsilon_hat=False):
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, epsilon_hat=epsilon_hat)
 
-    def _update(self, parameters, gradients, states):
+    def _update(self, parameters, gradients, states, scaling=()):
+        """scaling: the arrays of a LossScale by which the gradients are too large."""
         for parameter, state in zip(parameters, states):
             if not state:
                 step = backend.zeros_on(backend.device_of(parameter), (), np.int64)
@@ -126,7 +126,7 @@ class Adam(Optimizer):
         backend.kernels(parameters[0]).adam(
             parameters, gradients, *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")),
             self.settings["lr"], *self.settings["betas"], self.settings["eps"], self.settings["epsilon_hat"],
-            *self.scaling,
+            *scaling,
         )  # fmt: skip
 
 
@@ -149,11 +149,7 @@ class LossScale:
         """A step of an Adam against gradients of the scaled loss, unless one has overflowed."""
         kernels = backend.kernels(self.scale)
         kernels.check_overflow([g.data for g in grads], self.overflow)
-        optimizer.scaling = self.scale, self.overflow
-        try:
-            optimizer.step(grads)
-        finally:
-            optimizer.scaling = ()
+        optimizer.step(grads, scaling=(self.scale, self.overflow))
         kernels.update_scale(self.scale, self.overflow, self.good_steps, self.GROWTH_INTERVAL)
 
     def state_dict(self):
