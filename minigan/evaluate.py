@@ -112,7 +112,9 @@ def _read_checkpoint(path, arguments, device):
     step = state.get("step")
     if type(step) is not int or step < 0:
         raise UserError(f"{path} is damaged: it was saved after step {ascii(step):.50}")
-    source = {"recipe": recipe.name, "step": step, "ema": averaged, "images_sha256": f"{state.get('dataset')!s:.64}"}
+    trained_on = state.get("dataset")
+    trained_on = trained_on[:64] if isinstance(trained_on, str) else "unknown"
+    source = {"recipe": recipe.name, "step": step, "ema": averaged, "images_sha256": trained_on}
     dataset = arguments.dataset or settings.settings_of(state, path).dataset
     count = arguments.count or evaluation.COUNT
     draw = functools.partial(sampling.draw, generator, recipe.latent_shape, count, arguments.seed, device)
