@@ -52,7 +52,7 @@ def train(steps, lr_d=5e-3, lr_g=1e-3, loss="nonsaturating", adam_for_g=True, se
     for _ in tqdm(range(steps), leave=False):
         seen = gan.alternating_step(game, Tensor(ring(rng, BATCH)), [Tensor(noise.normal((BATCH, LATENT)))])
         with no_grad():
-            probabilities = [logits.sigmoid().mean() for logits in (seen.real, seen.fake)]
+            probabilities = [logits.sigmoid().mean() for logits in (seen.d_real, seen.d_fake)]
         rows.append([value.item() for value in (seen.loss_d, seen.loss_g, *probabilities)])
     with no_grad():
         return np.array(rows), game, generator(Tensor(noise.normal((500, LATENT)))).numpy()

@@ -23,9 +23,8 @@ import numpy as np
 from page import LENGTH, length, show
 from tqdm import tqdm
 
-from minigan import data, nn, optim, random, recipes, sampling, training
+from minigan import data, nn, optim, random, recipes, sampling, settings, training
 from minigan.functions import cross_entropy
-from minigan.settings import default_settings
 from minigan.tensor import Tensor, grad, no_grad
 
 
@@ -74,7 +73,7 @@ real, unseen = skewed(images, labels, 10 * count), skewed(others, other_labels, 
 with tempfile.TemporaryDirectory() as folder:
     header = bytes([0, 0, 8, 3]) + np.array(real.shape, ">u4").tobytes()
     (Path(folder) / "train-images-idx3-ubyte").write_bytes(header + real.tobytes())
-    run = training.Run(default_settings(recipes.chaudhary2024, dataset=folder, batch_size=64))
+    run = training.Run(settings.default_settings(recipes.chaudhary2024, dataset=folder, batch_size=64))
 joules += [int(counter.read_text()) / 1e6] if os.access(counter, os.R_OK) else []
 for _ in tqdm(range(length(normal=600, short=4)), leave=False):
     run.advance()
