@@ -114,8 +114,8 @@ for number in range(3):
 #
 # ## Training
 #
-# `training.Run` is that step and all it needs; `python -m minigan.train` gives a `Run` and a folder to `loop.train`. The
-# loop below is its core: `--full` takes the same 45,000 steps (3 epochs of 15,000 batches) and ends at the same weights.
+# `training.Run` is that step and all it needs; `python -m minigan.train` hands one to `loop.train`, whose core is the
+# loop below: `--full` takes the same 45,000 steps (3 epochs of 15,000 batches) and ends at the same weights.
 #
 # The two figures are the paper's figure 2 (both losses) and figure 3 (images of fixed latents), for the steps run here.
 #
