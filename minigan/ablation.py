@@ -49,9 +49,13 @@ LAST_SHARE = 0.25  # of a training, whose losses are described
 
 def folder_of(folder, variant, device, precision):
     """Where the trainings of a variant lie: those of a device and precision together."""
-    if variant == ON_CPU:
-        variant, device, precision = AS_LISTED, "cpu", "float32"
+    variant, device, precision = _trained_as(variant, device, precision)
     return folder / (device if device == "cpu" else f"{device}-{precision}") / variant.replace(" ", "-")
+
+
+def _trained_as(variant, device, precision):
+    """(variant, device, precision) of the training: the one on the CPU is the listing's, there."""
+    return (AS_LISTED, "cpu", "float32") if variant == ON_CPU else (variant, device, precision)
 
 
 def variants(device):
@@ -61,11 +65,10 @@ def variants(device):
 
 def train(folder, variant, seed, steps, count, device, precision):
     """Trains a variant from a seed, where that has not been done."""
-    options = () if variant == AS_LISTED else VARIANTS[variant].options
     place = folder_of(folder, variant, device, precision)
     place.mkdir(parents=True, exist_ok=True)
-    if variant == ON_CPU:
-        device, precision = "cpu", "float32"
+    variant, device, precision = _trained_as(variant, device, precision)
+    options = () if variant == AS_LISTED else VARIANTS[variant].options
     reproduction.train_ours(place, RECIPE, seed, steps, count, device, precision, options=options)
 
 

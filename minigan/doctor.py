@@ -142,11 +142,6 @@ def examined(rows, skipping=False):
     return doctor
 
 
-def diagnose(rows, skipping=False):
-    """The Findings in rows of metrics.csv, in the order in which they appeared; rows and skipping as for a Doctor."""
-    return examined(rows, skipping).findings
-
-
 def nothing_found(seen):
     """What it means, in words, that a Doctor who has Seen so much has found nothing."""
     losses = f"the losses of {seen.steps:,} steps are numbers"

@@ -147,7 +147,7 @@ def _square(array):
 
 def _norm(gradients, scale):
     """The L2 norm of a list of gradients, of a loss that was multiplied by the scale."""
-    squares = math.fsum(float(np.square(g.numpy(), dtype=np.float64).sum()) for g in gradients)
+    squares = math.fsum(_square(g.numpy()) for g in gradients)
     return math.sqrt(squares) / (float(backend.to_numpy(scale.scale)[0]) if scale else 1)
 
 

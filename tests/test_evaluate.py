@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import assert_refused, run_command, write_idx
 
-from minigan import checkpoint, data, evaluate, evaluation, judge, metrics, recipes, settings, training
+from minigan import checkpoint, data, evaluate, evaluation, judge, metrics, recipes, sampling, settings, training
 from minigan.errors import UserError
 
 
@@ -194,6 +194,20 @@ def test_scores_against_images_that_a_run_was_not_trained_on_are_not_kept(run, t
     printed = words(command(capsys, run, "--count", 12, "--dataset", tmp_path))
     assert f"all 20 images of {tmp_path}" in printed and "was trained on others" in printed
     assert "Kept in the run's" not in printed and (run / "scores.json").read_text() == before
+
+
+def test_the_bar_is_told_of_all_images_that_are_drawn(run):
+    generator, recipe = sampling.load_generator(run / "checkpoint.pkl")
+    told = []
+    sampling.draw(generator, recipe.latent_shape, sampling.LATENTS_A_DRAW + 5, 0, progress=told.append)
+    assert told == [sampling.LATENTS_A_DRAW, 5]
+
+
+def test_quiet_leaves_the_caveat_to_those_who_listen(array, small_dataset, capsys):
+    for quiet in ([], ["--quiet"]):
+        assert evaluate.main([str(array), "--dataset", str(small_dataset), "--device", "cpu", "--json", *quiet]) == 0
+        said = capsys.readouterr()
+        assert ("has learnt" in said.err) == (not quiet) and json.loads(said.out)
 
 
 def test_images_in_a_file_are_scored(array, small_dataset, tmp_path, capsys):

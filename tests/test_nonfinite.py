@@ -300,7 +300,7 @@ def test_ten_steps_with_a_skipped_one_are_five_and_five_resumed_to_the_bit(tmp_p
     assert_same_run(whole, halves)
     found = rows.read(whole.metrics)
     assert [row["step"] for row in found if not math.isfinite(row["loss_d"])] == [7]
-    (finding,) = doctor.diagnose(found)
+    (finding,) = doctor.examined(found).findings
     assert (finding.kind, finding.step) == ("not_a_number", 7) and finding.sentence.startswith("Step 7 was skipped")
     page = whole.report.read_text()
     assert "Step 7 was skipped" in page and "Complete." in page and "Broken" not in page

@@ -402,6 +402,15 @@ def test_without_probes_the_doctor_still_names_a_loss_that_is_no_number(run):
     assert "The doctor: The loss of D is no number after step 13" in read(run).text
 
 
+def test_the_map_of_classes_has_a_column_where_its_steps_are():
+    steps = np.array([100, 200, 300, 1000])  # probed more rarely from some time on
+    svg = charts.class_map(steps, np.eye(10)[[0, 1, 2, 3]], "a map")
+    cells = re.findall(r'<rect class="cell" x="([\d.]+)"[^>]* width="([\d.]+)"', svg)
+    (a, _), (b, _), (c, long), (d, _) = sorted((float(left), float(width)) for left, width in cells)
+    assert b - a == pytest.approx(c - b, abs=0.2) and d - c == pytest.approx(7 * (b - a), rel=0.02)
+    assert long == pytest.approx(d - c, abs=1)
+
+
 def test_a_hostile_finding_and_folder_name_are_escaped(tmp_path, small_dataset, monkeypatch):
     run = make(tmp_path / "<b>&'x", small_dataset)
     finding = doctor.Finding(7, "d_wins", f"D wins: {HOSTILE}")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import test_gpu_training
-from conftest import assert_refused, run_command
+from conftest import assert_refused, run_command, write_idx
 from gpus import on_gpus
 from test_training import arrays, assert_same_run, make_run, resumed, trained
 
@@ -230,8 +230,16 @@ def test_a_negative_interval_is_refused_on_the_command_line(tmp_path):
 def test_the_folder_writes_the_header_it_reads(tmp_path, small_dataset):
     folder = run_folder.RunFolder(tmp_path / "run")
     folder.create(make_run("chaudhary2024", small_dataset))
+    assert rows.read(folder.metrics) == []  # at once, for who looks at a run that has just begun
     folder.close()
-    assert rows.read(folder.metrics) == []
+
+
+def test_images_that_are_all_the_same_can_be_trained_on(tmp_path, small_recipes):
+    same = np.repeat(data.load_images("mnist", ("train",))[:1], 8, 0)
+    write_idx(tmp_path / "train-images-idx3-ubyte", same)
+    run = make_run("chaudhary2024", tmp_path, batch_size=4)
+    run.advance()
+    assert np.isfinite(signals.Probe(run)()["diversity"])
 
 
 def test_mnists_digits_are_counted_by_the_judge_that_ships_with_minigan(monkeypatch):

@@ -169,16 +169,16 @@ def multiply_many(dtype):
             vectors = min(TILE_VECTORS, (width - j) // lanes)
             if vectors == TILE_VECTORS:
                 _strip_of_4(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
-                        accumulate, count, b_step, c_step)  # fmt: skip
+                            accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 3:
                 _strip_of_3(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
-                       accumulate, count, b_step, c_step)  # fmt: skip
+                            accumulate, count, b_step, c_step)  # fmt: skip
             elif vectors == 2:
                 _strip_of_2(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
-                        accumulate, count, b_step, c_step)  # fmt: skip
+                            accumulate, count, b_step, c_step)  # fmt: skip
             else:
                 _strip_of_1(a, a_offset, a_row, a_col, rows, b, b_offset + j, b_row, depth, c, c_offset + j, c_row,
-                           accumulate, count, b_step, c_step)  # fmt: skip
+                            accumulate, count, b_step, c_step)  # fmt: skip
             j += vectors * lanes
 
     return products
