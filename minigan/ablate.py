@@ -31,7 +31,7 @@ def parser():
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used"
     )
     p.add_argument("--precision", choices=tuple(backend.PRECISIONS), default="float32",
-                   help="of the products on a GPU (default: %(default)s)")  # fmt: skip
+                   help="of the products, as minigan.train's (default: %(default)s)")  # fmt: skip
     return p
 
 
@@ -46,7 +46,7 @@ def main(argv=None):
     evaluation.check_count(arguments.count)
     if arguments.steps < 2:
         raise UserError(f"--steps {arguments.steps}: how a loss jumps from step to step takes two steps or more")
-    folder, device = Path(arguments.out), backend.select_device(arguments.device)
+    folder, device = Path(arguments.out), backend.select_device(arguments.device, arguments.precision)
     trainings = [(variant, seed) for variant in ablation.variants(device) for seed in range(arguments.seeds)]
     for number, (variant, seed) in enumerate(trainings, 1):
         print(f"Training {number} of {len(trainings)}: {variant}, seed {seed}", flush=True)

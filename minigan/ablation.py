@@ -50,7 +50,8 @@ LAST_SHARE = 0.25  # of a training, whose losses are described
 def folder_of(folder, variant, device, precision):
     """Where the trainings of a variant lie: those of a device and precision together."""
     variant, device, precision = _trained_as(variant, device, precision)
-    return folder / (device if device == "cpu" else f"{device}-{precision}") / variant.replace(" ", "-")
+    how = "cpu" if (device, precision) == ("cpu", "float32") else f"{device}-{precision}"
+    return folder / how / variant.replace(" ", "-")
 
 
 def _trained_as(variant, device, precision):

@@ -5,6 +5,7 @@ step is recorded (`kernels/launch.py`), only launches of kernels are written dow
 filled and computed through the functions here.
 """
 
+import contextlib
 import functools
 import importlib
 
@@ -171,10 +172,11 @@ def gpu_name():
     return _cuda("loader").device().name
 
 
-def select_device(name):
+def select_device(name, precision="float32"):
     """ "cpu" or "gpu" for the words a user writes: "cpu", "gpu", or "auto" (a usable GPU, else the CPU).
 
-    Raises UserError for "gpu" where there is none, saying what is missing.
+    Raises UserError for "gpu" where there is none, saying what is missing; and for "auto" there, where a precision is
+    asked for that makes only a GPU faster.
     """
     if name not in ("auto", "cpu", "gpu"):
         raise UserError(f"unknown device {name!r}; use cpu, gpu or auto")
@@ -183,6 +185,10 @@ def select_device(name):
     missing = why_no_gpu()
     if missing and name == "gpu":
         raise UserError(f"--device gpu: {missing}; or use --device cpu")
+    if missing and precision != "float32":
+        raise UserError(
+            f"--precision {precision}: {missing}; --device cpu rounds as a GPU would, but is no faster for it"
+        )
     return "cpu" if missing else "gpu"
 
 
@@ -204,24 +210,37 @@ def set_threads(count=None):
 
 
 def set_precision(name, device):
-    """The precision in which convolutions and dense layers multiply on the GPU: one of PRECISIONS; sums are float32's.
+    """The precision in which convolutions and dense layers multiply: one of PRECISIONS; sums are float32's.
 
-    Raises UserError where the device cannot do it.
+    The CPU rounds the factors as a GPU does, and multiplies in float32. Raises UserError where a GPU cannot do it.
     """
-    if device == "cpu":
-        if name != "float32":
-            raise UserError(f"--precision {name}: the CPU computes in float32; use --device gpu, or leave it out")
-        return
-    found = _cuda("loader").device()
-    if found.compute_capability < PRECISIONS[name]:
-        able = ", ".join(p for p, needed in PRECISIONS.items() if needed <= found.compute_capability)
-        raise UserError(f"--precision {name}: this GPU, {found.name}, cannot do that; it can do {able}")
-    _cuda("convolution").set_precision(name)
+    if device == "gpu":
+        found = _cuda("loader").device()
+        if found.compute_capability < PRECISIONS[name]:
+            able = ", ".join(p for p, needed in PRECISIONS.items() if needed <= found.compute_capability)
+            raise UserError(f"--precision {name}: this GPU, {found.name}, cannot do that; it can do {able}")
+    _products(device).set_precision(name)
 
 
 def precision(device):
     """The precision in use on the device."""
-    return "float32" if device == "cpu" else _cuda("convolution").precision()
+    return _products(device).precision()
+
+
+@contextlib.contextmanager
+def full_precision(device):
+    """Inside the block, products are float32's, whatever the precision in use."""
+    before = precision(device)
+    _products(device).set_precision("float32")
+    try:
+        yield
+    finally:
+        _products(device).set_precision(before)
+
+
+def _products(device):
+    """The module that keeps the device's precision."""
+    return importlib.import_module("minigan.kernels.cpu.precision") if device == "cpu" else _cuda("convolution")
 
 
 def _cuda(name):

@@ -110,7 +110,7 @@ def main(argv=None):
 def _on_cpu(arguments):
     """(the report without its sections, the Contest). Raises UserError for what only a GPU has."""
     if arguments.precision:
-        raise UserError("--precision is for --device gpu: the CPU computes in float32")
+        raise UserError("--precision is for --device gpu: the CPU is no faster in another")
     backend.set_threads(arguments.threads)
     torch = _torch() if arguments.against else None
     contest = contests.Contest(arguments.rounds, backend.thread_count(), torch is not None)

@@ -108,7 +108,8 @@ def rounded(judge):
 def embed(judge, images, device="cpu", quiet=False):
     """Features, float32 (N, 64), and probabilities of the digits, float32 (N, 10), of images, uint8 (N, 28, 28).
 
-    Moves the judge to the device. Shows a progress bar where it takes more than a few seconds, unless quiet. An
+    Moves the judge to the device. Shows a progress bar where it takes more than a few seconds, unless quiet. Products
+    are float32's, whatever the precision in use. An
     image's numbers do not depend on the images around it. Raises ShapeError for other arrays.
     """
     images = np.asarray(images)
@@ -125,7 +126,7 @@ def embed(judge, images, device="cpu", quiet=False):
         disable=quiet or sys.stderr is None,
         dynamic_ncols=True,
     )
-    with no_grad(), bar:
+    with backend.full_precision(device), no_grad(), bar:
         for start in range(0, len(images), BATCH):
             part = slice(start, min(start + BATCH, len(images)))
             # Always a whole batch: which algorithm multiplies, and so the last digit, depends on its size.

@@ -51,7 +51,7 @@ def main(argv=None):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
-    device = backend.select_device(arguments.device)
+    device = backend.select_device(arguments.device, arguments.precision)
     if arguments.only != "score":
         _train(arguments, folder, device)
     if arguments.only == "train":

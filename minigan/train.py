@@ -106,8 +106,9 @@ def parser():
                    help="judge 10,000 samples at the end, as minigan.evaluate does (default: where all epochs are trained "
                    "on MNIST's digits, and --steps did not end the run)")  # fmt: skip
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
-    p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of products on the GPU; sums, weights "
-                   "and everything else stay float32 (default: %(default)s; tf32 and bf16 need an A100 or newer)")  # fmt: skip
+    p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of the factors of products; sums, "
+                   "weights and everything else stay float32 (default: %(default)s). tf32 and bf16 need an A100 or newer; with "
+                   "--device cpu factors are rounded alike, which shows what that does to the training, but takes longer")  # fmt: skip
     p.add_argument(
         "--no-graph", dest="graph", action="store_false",
         help="let Python launch every kernel of every step, instead of replaying the first step's launches",
@@ -119,7 +120,7 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
-    device = backend.select_device(arguments.device)
+    device = backend.select_device(arguments.device, arguments.precision)
     backend.set_threads(arguments.threads)
     backend.set_precision(arguments.precision, device)
     with contextlib.ExitStack() as held:
@@ -140,8 +141,8 @@ def _run(arguments, device, run, folder):
             if not arguments.quiet:
                 print(text)
 
-    how = f", {count_of(backend.thread_count(), 'thread')}" if device == "cpu" else f" in {backend.precision(device)}"
-    say(f"{run.recipe.name} on the {backend.describe(device)}{how}: {run.last_step - run.step} steps of {run.settings.batch_size}"
+    how = ", ".join(_how(device))
+    say(f"{run.recipe.name} on the {backend.describe(device)}, {how}: {run.last_step - run.step} steps of {run.settings.batch_size}"
         f" images, {run.batches.per_epoch} steps an epoch; writing {folder.path}/")  # fmt: skip
     try:
         stopped_by = loop.train(run, folder, arguments.quiet, doctor := Doctor())
@@ -173,6 +174,14 @@ def _run(arguments, device, run, folder):
         )
         evaluate.main([str(folder.path), "--device", device, *(["--quiet"] if arguments.quiet else [])])
     return 0
+
+
+def _how(device):
+    """What the bits of a training depend on, besides its device, in words."""
+    if device == "cpu":
+        yield count_of(backend.thread_count(), "thread")
+    if device == "gpu" or backend.precision(device) != "float32":
+        yield f"products in {backend.precision(device)}"
 
 
 def count_of(count, noun):

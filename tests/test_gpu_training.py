@@ -286,11 +286,6 @@ def test_a_precision_that_the_gpu_lacks_is_refused_by_name(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_precision_on_the_cpu_is_refused(tmp_path, capsys, few_images, small_recipes):
-    line = refusal(capsys, ["--device", "cpu", "--precision", "tf32", *TRAIN, *written(tmp_path, few_images)])
-    assert "--precision tf32" in line and "--device gpu" in line
-
-
 def test_an_unknown_precision_is_refused(tmp_path, capsys):
     assert "int8" in refusal(capsys, ["--precision", "int8", *TRAIN])
 

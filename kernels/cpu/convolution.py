@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minigan.kernels.cpu import dense, direct, few_channels, winograd
+from minigan.kernels.cpu.precision import in_precision
 
 MAX_OUTPUTS = 16  # along an axis: minimal filtering keeps the weights of every point of a plane
 # Multiply-adds in whose time a number is brought to the points or back, measured on the recipes'
@@ -25,13 +26,14 @@ def conv2d(x, weight, stride, padding, dilation, out):
     """out = C(x, weight), the cross-correlation; as `reference.conv2d`."""
     geometry = stride, padding, dilation
     module = algorithm("conv2d", x.shape, weight.shape, out.shape, *geometry, x.dtype)
-    return module.conv2d(x, weight, *geometry, out)
+    return module.conv2d(in_precision(x), in_precision(weight), *geometry, out)
 
 
 def conv_transpose2d(y, weight, stride, padding, dilation, out):
     """out = T(y, weight), the adjoint of C in x; as `reference.conv_transpose2d`."""
     geometry = stride, padding, dilation
     module = algorithm("conv_transpose2d", out.shape, weight.shape, y.shape, *geometry, y.dtype)
+    y, weight = in_precision(y), in_precision(weight)
     # few_channels, which has none, is never chosen for it.
     return module.conv_transpose2d(y, weight, *geometry, out)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -40,7 +42,7 @@ def conv2d_weight(x, y, stride, padding, dilation, out):
     """out = G(x, y), the adjoint of C in weight; as `reference.conv2d_weight`."""
     geometry = stride, padding, dilation
     module = algorithm("conv2d_weight", x.shape, out.shape, y.shape, *geometry, x.dtype)
-    return module.conv2d_weight(x, y, *geometry, out)
+    return module.conv2d_weight(in_precision(x), in_precision(y), *geometry, out)
 
 
 @functools.cache
