@@ -1,4 +1,4 @@
-"""python -m minigan.reproduce: a recipe trained from several seeds, and scored beside the same recipe in PyTorch."""
+"""python -m minigan.reproduce: a recipe trained from several seeds, and scored beside the same recipe trained otherwise."""
 
 import importlib.util
 import sys
@@ -16,7 +16,7 @@ def parser():
     p = cli.Parser(
         prog="python -m minigan.reproduce",
         description="Train a recipe from several seeds, draw images from each and score them; with --against torch also "
-        "the same recipe in PyTorch, with the 95% interval of the difference of the means. What is there already is "
+        "the same recipe in PyTorch, with the 95% interval of the difference of the means; with a precision likewise. What is there already is "
         "not trained again: after Ctrl-C, or with more --seeds, the same command goes on.",
     )
     p.add_argument("recipe", choices=sorted(RECIPES), help="the paper")
@@ -25,7 +25,8 @@ def parser():
     p.add_argument("--first-seed", type=cli.seed, default=0, metavar="N", help="instead of 0")
     p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="of each training (default: the paper's)")
     p.add_argument("--steps", type=cli.positive_int, metavar="N", help="of each training, instead of epochs")
-    p.add_argument("--against", choices=("torch",), help="train the same recipe in PyTorch, too")
+    p.add_argument("--against", nargs="+", choices=("torch", *backend.PRECISIONS), default=(), metavar="OTHER",
+                   help="train the same recipe also in PyTorch (torch), or by minigan in another precision (%(choices)s)")  # fmt: skip
     p.add_argument(
         "--ema", type=cli.decay, metavar="DECAY", help="score a moving average of our generator's weights, too"
     )
@@ -35,7 +36,7 @@ def parser():
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU if one can be used"
     )
     p.add_argument("--precision", choices=tuple(backend.PRECISIONS), default="float32",
-                   help="of the products on a GPU (default: %(default)s)")  # fmt: skip
+                   help="of the products, as minigan.train's (default: %(default)s)")  # fmt: skip
     p.add_argument("--only", choices=("train", "score"), help="do the first or the second half of the work")
     return p
 
@@ -44,14 +45,19 @@ def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
     evaluation.check_count(arguments.count)
-    if arguments.against and not importlib.util.find_spec("torch"):
+    if arguments.precision in arguments.against:
+        raise UserError(f"--against {arguments.precision}: that is what minigan trains in already; see --precision")
+    if "torch" in arguments.against and not importlib.util.find_spec("torch"):
         raise UserError("--against torch: PyTorch is not installed; pip install torch")
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
-    device = backend.select_device(arguments.device, arguments.precision)
+    precisions = [other for other in arguments.against if other != "torch"] + [arguments.precision]
+    device = backend.select_device(arguments.device, next((p for p in precisions if p != "float32"), "float32"))
+    for precision in precisions:
+        backend.set_precision(precision, device)  # all of them, before hours of work: a GPU may lack one
     if arguments.only != "score":
         _train(arguments, folder, device)
     if arguments.only == "train":
@@ -64,7 +70,7 @@ def main(argv=None):
         )
     with _bar(sets, "scoring", "set") as bar:
         found = reproduction.scored(*wanted, evaluation.Reference("mnist", judge.load(), device), bar.update)
-    print(reproduction.table(found))
+    print(reproduction.tables(found))
     for path in reproduction_figures.write(folder, _seeds(arguments)):
         print(f"Figure: {path}")
     return 0
@@ -72,14 +78,16 @@ def main(argv=None):
 
 def _train(arguments, folder, device):
     recipe = RECIPES[arguments.recipe]
-    backend.set_precision(arguments.precision, device)
     steps = _steps(arguments)
     for seed in _seeds(arguments):
         wanted = folder, recipe.name, seed, steps, arguments.count, device, arguments.precision
         reproduction.train_ours(*wanted, arguments.ema)
-        if arguments.against:
-            with _bar(steps, f"PyTorch, seed {seed}", "step") as bar:
-                reproduction.train_peer(*wanted, bar.update)
+        for other in dict.fromkeys(arguments.against):
+            if other == "torch":
+                with _bar(steps, f"PyTorch, seed {seed}", "step") as bar:
+                    reproduction.train_in_torch(*wanted, bar.update)
+            else:
+                reproduction.train_ours(*wanted[:-1], other, who=reproduction.IN_PRECISION[other])
 
 
 def _seeds(arguments):

@@ -1,4 +1,4 @@
-"""The same recipe trained from several seeds, by minigan and by PyTorch: are the digits equally good?
+"""The same recipe trained from several seeds, by minigan, by PyTorch, in other precisions: are the digits equally good?
 
 Each training leaves its images in a folder; they are scored under the judge (`evaluation.py`), and the means over the
 seeds compared by Welch's t interval ("The generalization of 'Student's' problem", 1947), which lets the two groups
@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import checkpoint, data, evaluation, files, recipes, sampling, train
+from minigan import backend, checkpoint, data, evaluation, files, recipes, sampling, train
 from minigan.errors import UserError
 
-OURS, PEER = "minigan", "pytorch"
+OURS, EMA, TORCH = "minigan", "minigan-ema", "pytorch"
+IN_PRECISION = {precision: f"minigan-{precision}" for precision in backend.PRECISIONS}  # beside OURS in its own
+TRAINERS = OURS, EMA, TORCH, *IN_PRECISION.values()
 CONFIDENCE = 0.95
 NARROW = 0.1  # of the mean: an interval of the difference this wide says that two means are alike
 
@@ -28,14 +30,14 @@ def images_path(folder, who, seed, steps, count):
     return Path(folder) / f"{who}-{seed}-steps-{steps}-images-{count}.npz"
 
 
-def train_ours(folder, recipe, seed, steps, count, device, precision="float32", ema=None, options=()):
-    """Trains a recipe by `minigan.train`, with more of its options, in folder/minigan-SEED, and keeps `count` images.
+def train_ours(folder, recipe, seed, steps, count, device, precision="float32", ema=None, options=(), who=OURS):
+    """Trains a recipe by `minigan.train`, with more of its options, in folder/WHO-SEED, and keeps `count` images.
 
     A training that was stopped goes on; one that is complete is left as it is, and where it was made in another way, that is
     said on standard error. ema: the decay of a moving average of the generator's weights, of which images are kept, too, as
-    "minigan-ema". Raises UserError where the folder holds another recipe's training, a longer one, or one of another decay.
+    WHO-ema. Raises UserError where the folder holds another recipe's training, a longer one, or one of another decay.
     """
-    run = Path(folder) / f"{OURS}-{seed}"
+    run = Path(folder) / f"{who}-{seed}"
     saved = run / "checkpoint.pkl"
     options = [*options, "--precision", precision, *(["--ema", str(ema)] if ema else [])]
     if not saved.exists():
@@ -48,8 +50,9 @@ def train_ours(folder, recipe, seed, steps, count, device, precision="float32", 
         else:
             _say_how(run, before["environment"], device, precision)
     state = checkpoint.load(saved)
-    for who, averaged in ((OURS, False), (f"{OURS}-ema", True)):
-        path = images_path(folder, who, seed, steps, count)
+    backend.set_precision(precision, device)
+    for averaged in (False, True):
+        path = images_path(folder, f"{who}-ema" if averaged else who, seed, steps, count)
         if path.exists() or (averaged and "average" not in state):
             continue
         generator, made_by, _ = sampling.generator_of(state, saved, device, averaged)
@@ -74,9 +77,9 @@ def _say_how(what, made, device, precision):
         print(f"minigan: {what} is there already, from {how}, and is taken as it is", file=sys.stderr)
 
 
-def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
+def train_in_torch(folder, recipe, seed, steps, count, device, precision, progress):
     """Trains a recipe by PyTorch, and keeps `count` images, drawn by minigan from its weights; as `train_ours`."""
-    path = images_path(folder, PEER, seed, steps, count)
+    path = images_path(folder, TORCH, seed, steps, count)
     if path.exists():
         _, source = _kept_images(path)
         if source["recipe"] != recipe:
@@ -90,6 +93,7 @@ def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
     made_by = recipes.RECIPES[recipe]
     generator = made_by.generator()
     generator.load_state_dict(weights)
+    backend.set_precision(precision, device)
     images = sampling.draw(generator.to(device).eval(), made_by.latent_shape, count, seed, device)
     source = {"recipe": recipe, "seed": seed, "step": steps, "ema": False, "device": device, "precision": precision}
     _keep(path, images, source)
@@ -97,8 +101,7 @@ def train_peer(folder, recipe, seed, steps, count, device, precision, progress):
 
 def trainings(folder, seeds, steps, count):
     """{(who, seed): path} of the images there are of these trainings."""
-    paths = {(who, seed): images_path(folder, who, seed, steps, count)
-             for who in (OURS, f"{OURS}-ema", PEER) for seed in seeds}  # fmt: skip
+    paths = {(who, seed): images_path(folder, who, seed, steps, count) for who in TRAINERS for seed in seeds}
     return {key: path for key, path in paths.items() if path.exists()}
 
 
@@ -169,13 +172,30 @@ def verdict(compared):
     return "alike" if compared["share"] <= NARROW else "not told apart"
 
 
-def table(found):
-    """The scores as lines of text: mean and standard deviation of each trainer, and the difference of minigan and PyTorch."""
+def tables(found):
+    """The scores as text, a table for each other trainer that minigan is compared with. found: as `scored` returns it."""
     groups = {}
     for (who, _), scores in sorted(found.items()):
         groups.setdefault(who, []).append(scores)
+    own = {who: groups[who] for who in (OURS, EMA) if who in groups}
+    others = [who for who in TRAINERS if who in groups and who not in own]
+    text = "\n\n".join(_table({**own, who: groups[who]}, who) for who in others) if others else _table(own)
+    if any(_compares(groups, who) for who in others):
+        text += (
+            f"\nMean ± standard deviation over so many (seeds). Difference: {OURS}'s mean less the other's, its {CONFIDENCE:.0%} "
+            f"interval\n(and that interval's width as a share of the mean: at most {NARROW:.0%} and around 0 reads alike)."
+        )
+    return text
+
+
+def _compares(groups, other):
+    return all(len(groups.get(who, ())) > 1 for who in (OURS, other))
+
+
+def _table(groups, other=None):
+    """Mean and standard deviation of each trainer; and, with several seeds, how minigan and the other one differ."""
     counts = [f"{who} ({len(scores)})" for who, scores in groups.items()]
-    compares = all(len(groups.get(who, ())) > 1 for who in (OURS, PEER))
+    compares = other and _compares(groups, other)
     lines = [
         " " * 18 + "".join(f"{count:>18}" for count in counts) + ("   difference of the means" if compares else "")
     ]
@@ -186,16 +206,11 @@ def table(found):
             spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
             line += f"{f'{statistics.fmean(values):.4g}{spread}':>18}"
         if compares:
-            compared = comparison(*([row[metric] for row in groups[who]] for who in (OURS, PEER)))
+            compared = comparison(*([row[metric] for row in groups[who]] for who in (OURS, other)))
             line += (
                 f"   {compared['low']:+.3g} to {compared['high']:+.3g} ({compared['share']:.0%}): {verdict(compared)}"
             )
         lines.append(line)
-    if compares:
-        lines.append(
-            f"Mean ± standard deviation over so many (seeds). Difference: minigan's mean less pytorch's, its {CONFIDENCE:.0%} "
-            f"interval\n(and that interval's width as a share of the mean: at most {NARROW:.0%} and around 0 reads alike)."
-        )
     return "\n".join(lines)
 
 

@@ -15,6 +15,8 @@ from small import make_recipes_small
 
 import minigan.kernels
 from minigan import backend, cli, data
+from minigan.kernels.cpu import precision as cpu_precision
+from minigan.kernels.cuda import convolution as gpu_convolution
 
 settings.register_profile("minigan", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("minigan")
@@ -60,6 +62,14 @@ def few_images(tmp_path_factory):
     for split, count in (("train", 10), ("t10k", 4)):
         write_idx(folder / f"{split}-images-idx3-ubyte", data.load_images("mnist", (split,))[:count])
     return folder
+
+
+@pytest.fixture(autouse=True)
+def precision_put_back():
+    """After each test products are in float32 again, on the CPU and on a GPU, emulated or not."""
+    yield
+    cpu_precision.set_precision("float32")
+    gpu_convolution.set_precision("float32")
 
 
 @pytest.fixture

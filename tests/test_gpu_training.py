@@ -20,12 +20,6 @@ from minigan.settings import default_settings, settings_of
 NAMES = sorted(recipes.RECIPES)
 
 
-@pytest.fixture(autouse=True)
-def precision_put_back():
-    yield
-    convolution.set_precision("float32")
-
-
 def make_run(name, dataset, device="gpu", graph=True, **chosen):
     chosen = {"dataset": str(dataset), "batch_size": 4, "steps": 10, **chosen}
     return training.Run(default_settings(recipes.RECIPES[name], **chosen), device, graph)

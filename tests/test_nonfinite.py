@@ -234,24 +234,23 @@ def test_a_checkpoint_with_a_number_that_is_not_finite_is_refused(tmp_path, few_
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("device, precision", [("cpu", "float32"), ("gpu", "float32"), ("gpu", "fp16")])
+@pytest.mark.parametrize(
+    "device, precision", [("cpu", "float32"), ("cpu", "fp16"), ("gpu", "float32"), ("gpu", "fp16")]
+)
 def test_a_healthy_step_raises_no_alarm(few_images, name, device, precision):
     with emulated() if device == "gpu" else contextlib.nullcontext():
-        try:
-            backend.set_precision(precision, device)
-            run = make_run(name, few_images, device, graph=False, ema=0.9, d_steps=2)
-            if precision == "fp16":
-                run.players.scale_d.scale[...] = 2.0**125  # D's gradients overflow, as is usual at the beginning
-            same = make_run(name, few_images, device, graph=False, ema=0.9, d_steps=2)
-            same.restore(checkpoint.unpack(checkpoint.pack(run.state())), "")
-            assert nonfinite_cause.cause(run) is None
-            row = same.advance()
-            assert nonfinite.in_row(row) is nonfinite.in_arrays(same) is None
-            assert_same_bits(numbers(run), numbers(same))
-            if precision == "fp16":
-                assert same.players.scale_d.state_dict()["scale"] == 2.0**123
-        finally:
-            convolution.set_precision("float32")
+        backend.set_precision(precision, device)
+        run = make_run(name, few_images, device, graph=False, ema=0.9, d_steps=2)
+        if precision == "fp16":
+            run.players.scale_d.scale[...] = 2.0**125  # D's gradients overflow, as is usual at the beginning
+        same = make_run(name, few_images, device, graph=False, ema=0.9, d_steps=2)
+        same.restore(checkpoint.unpack(checkpoint.pack(run.state())), "")
+        assert nonfinite_cause.cause(run) is None
+        row = same.advance()
+        assert nonfinite.in_row(row) is nonfinite.in_arrays(same) is None
+        assert_same_bits(numbers(run), numbers(same))
+        if precision == "fp16":
+            assert same.players.scale_d.state_dict()["scale"] == 2.0**123
 
 
 # --- skipping
@@ -371,12 +370,9 @@ def test_gradients_that_overflow_at_every_scale_stop_the_run(tmp_path, few_image
     planted(monkeypatch, "gradient").spoil = lambda array: array.fill(math.nan)
     with emulated():
         backend.set_precision("fp16", "gpu")
-        try:
-            run = make_run("chaudhary2024", few_images, "gpu", graph=False, sample_every=100, checkpoint_steps=3)
-            run.players.scale_d.scale[...] = 2 * LossScale.LEAST
-            _, line = stopped(tmp_path / "run", run)
-        finally:
-            convolution.set_precision("float32")
+        run = make_run("chaudhary2024", few_images, "gpu", graph=False, sample_every=100, checkpoint_steps=3)
+        run.players.scale_d.scale[...] = 2 * LossScale.LEAST
+        _, line = stopped(tmp_path / "run", run)
     assert (
         "step 2: the gradient of BatchNorm(" in line
         and "(seen in step 3: the gradients of discriminator overflow" in line

@@ -23,13 +23,6 @@ EDGES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def precision_put_back():
-    yield
-    precision.set_precision("float32")
-    convolution.set_precision("float32")
-
-
 def bits_and_edges():
     """Floats of all sizes, most of them by random bits: subnormal, infinite and no numbers, and ties."""
     random = np.random.default_rng(0)

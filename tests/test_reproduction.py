@@ -8,7 +8,7 @@ import pytest
 from conftest import assert_refused, run_command
 from PIL import Image
 
-from minigan import data, evaluation, plots, reproduce, reproduction, reproduction_figures
+from minigan import backend, checkpoint, data, evaluation, plots, reproduce, reproduction, reproduction_figures
 from minigan.errors import UserError
 
 torch = pytest.importorskip("torch")
@@ -93,11 +93,11 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
         reproduce.main([*common, "--seeds", "2", "--only", "score"])
     (out / "reproduction.json").unlink()
     assert reproduce.main([*common, "--seeds", "2", "--only", "score"]) == 0  # the other seed has its rows
-    reproduction.train_peer(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32", None)
-    reproduction.train_ours(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32")
+    reproduction.train_in_torch(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32", None)
+    reproduction.train_ours(out, "chaudhary2024", 0, 2, 40, "cpu", "tf32")
     assert capsys.readouterr().err.count("is there already, from the CPU in float32") == 2
     with pytest.raises(UserError, match="another recipe, chaudhary2024"):
-        reproduction.train_peer(out, "jeganathan2025", 0, 2, 40, "cpu", "float32", None)
+        reproduction.train_in_torch(out, "jeganathan2025", 0, 2, 40, "cpu", "float32", None)
     with pytest.raises(UserError, match="2 steps already"):
         reproduce.main([*common, "--seeds", "1", "--steps", "1"])
     assert (
@@ -107,6 +107,43 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     assert "minigan (1)" in printed and "pytorch" not in printed
     assert reproduce.main([*common, "--seeds", "1", "--steps", "3"]) == 0  # the training goes on, its images are new
     assert (out / "minigan-0-steps-3-images-40.npz").exists()
+
+
+def test_the_command_trains_in_other_precisions_and_compares_each(tmp_path, small_dataset, monkeypatch, capsys):
+    measured = evaluation.Reference
+    monkeypatch.setattr(evaluation, "Reference", lambda dataset, *others: measured(str(small_dataset), *others))
+    common = [
+        "chaudhary2024",
+        "--device",
+        "cpu",
+        "--count",
+        "40",
+        "--steps",
+        "2",
+        "--seeds",
+        "2",
+        "--out",
+        str(tmp_path),
+    ]
+    assert reproduce.main([*common, "--precision", "tf32", "--against", "float32", "bf16"]) == 0
+    printed = capsys.readouterr().out
+    for other in ("float32", "bf16"):
+        header = next(line for line in printed.splitlines() if f"minigan-{other} (2)" in line)
+        assert "minigan (2)" in header and header.endswith("difference of the means")
+        precisions = {checkpoint.load(tmp_path / f"minigan-{other}-{seed}" / "checkpoint.pkl")["environment"]["precision"]
+                      for seed in (0, 1)}  # fmt: skip
+        assert precisions == {other}
+    assert printed.count("Mean ± standard deviation") == 1 and f"Figure: {tmp_path / 'trainers.png'}" in printed
+    assert checkpoint.load(tmp_path / "minigan-0" / "checkpoint.pkl")["environment"]["precision"] == "tf32"
+    different = [np.load(tmp_path / f"{who}-0-steps-2-images-40.npz")["images"] for who in ("minigan", "minigan-bf16")]
+    assert not np.array_equal(*different)
+    heights = [Image.open(tmp_path / name).height for name in ("losses.png", "trainers.png")]
+    assert heights[0] > 700 and heights[1] > 100
+    with pytest.raises(UserError, match="--against tf32: that is what"):
+        reproduce.main([*common, "--precision", "tf32", "--against", "tf32"])
+    monkeypatch.setattr(backend, "why_no_gpu", lambda: "there is none")
+    with pytest.raises(UserError, match="--precision bf16: there is none"):
+        reproduce.main(["chaudhary2024", "--against", "bf16", "--out", str(tmp_path / "other")])
 
 
 def test_images_are_cut_out_of_a_grid_as_they_were_put_in(tmp_path):
