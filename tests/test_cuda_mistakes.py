@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import test_cuda_convolutions as convolutions
 import test_cuda_kernels as others
-from gpus import emulated
+from gpus import changed, emulated
 from triples import REAL, convolution_of, with_batch
 
-from minigan.kernels.cuda import emulation, loader
+from minigan.kernels.cuda import emulation
 
 F = np.float32
 PADDED = convolution_of((2, 3, 7, 6), (5, 3, 3, 3), (2, 5, 7, 6), 1, (1,) * 4)
@@ -151,30 +151,11 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def changed(monkeypatch):
-    """A function that replaces a text of a file, for as long as the test runs."""
-
-    def forget():
-        loader.compiled.cache_clear(), loader._module.cache_clear()
-
-    def change(file, old, new):
-        assert old in (loader.FOLDER / file).read_text(), f"{file} no longer has {old!r}: plant the mistake elsewhere"
-        source = loader.source
-        monkeypatch.setattr(loader, "source", lambda name: source(name).replace(old, new))
-        forget()
-
-    yield change
-    monkeypatch.undo()
-    forget()
-
-
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_planted_mistake_is_caught(mistake, changed):
+def test_a_planted_mistake_is_caught(mistake):
     file, old, new, test, arguments = MISTAKES[mistake]
     test(**arguments)
-    changed(file, old, new)
-    with pytest.raises(AssertionError):
+    with changed(file, old, new), pytest.raises(AssertionError):
         test(**arguments)
 
 

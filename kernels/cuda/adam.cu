@@ -1,6 +1,7 @@
 // Adam (Kingma and Ba 2015, algorithm 1) for a whole network in one launch, as PyTorch's "foreach" optimizers: a
 // table of the parameters is passed by value, and every block finds its chunk of one of them in it. Beside it,
 // what training in 16 bits needs (Micikevicius et al., "Mixed Precision Training", 2018).
+#include "device.cuh"
 
 const int PARAMETERS = 64, EACH = 4;  // as in adam.py
 
@@ -94,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(256) check_overflow(Table table, in
         long long i = start + k * blockDim.x;
         if (i < table.parameters[position].size) finite &= isfinite(gradient[i]) != 0;
     }
-    if (!finite) *overflow = 1;  // all that write, write this
+    if (!finite) store_alike(overflow, 1);
 }
 
 extern "C" __global__ void update_scale(float *scale, int *overflow, long long *good_steps, int growth_interval) {

@@ -21,6 +21,14 @@ struct Divisor {
     __device__ __forceinline__ int rest(int n) const { return n - quotient(n) * divisor; }
 };
 
+// *to = value, which several threads may do at once if it is the same value; volatile, so that this is defined
+// ("PTX ISA", memory consistency model).
+#ifdef ON_CPU
+using on_cpu::store_alike;
+#else
+__device__ __forceinline__ void store_alike(int *to, int value) { *(volatile int *)to = value; }
+#endif
+
 // The sum over a warp's lanes, in every lane.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {
@@ -36,27 +44,14 @@ __device__ __forceinline__ T warp_sum(T value) {
 
 template <int BYTES>
 __device__ __forceinline__ void copy_async(float *to, const float *from, bool wanted = true) {
-    if ((uintptr_t)to % BYTES || (wanted && (uintptr_t)from % BYTES)) abort();  // as a GPU would: misaligned
-    on_cpu::Fiber &fiber = *on_cpu::block.current;
-    fiber.copies.push_back({(char *)to, wanted ? (const char *)from : nullptr, BYTES, fiber.groups});
+    on_cpu::copy_later(to, wanted ? from : nullptr, BYTES);
 }
 
-__device__ __forceinline__ void commit_copies() { on_cpu::block.current->groups++; }
+__device__ __forceinline__ void commit_copies() { on_cpu::commit_copies(); }
 
 template <int LATER>
 __device__ __forceinline__ void wait_for_copies() {
-    on_cpu::Fiber &fiber = *on_cpu::block.current;
-    vector<on_cpu::Copy> rest;
-    for (const on_cpu::Copy &copy : fiber.copies) {
-        if (copy.group >= fiber.groups - LATER) {
-            rest.push_back(copy);
-        } else if (copy.from) {
-            memcpy(copy.to, copy.from, copy.bytes);
-        } else {
-            memset(copy.to, 0, copy.bytes);
-        }
-    }
-    fiber.copies = rest;
+    on_cpu::wait_for_copies(LATER);
 }
 
 #elif __CUDA_ARCH__ >= 800

@@ -19,10 +19,12 @@ import numpy as np
 
 from minigan.kernels.cuda import built
 
+EVERYTHING = [(0, 2**64 - 1, 1)]  # memory from, to, and whether it may be written
 _active = None
 _capture = None  # the Graph that launches are written to
 _FOLDER = Path(__file__).parent
-_FLAGS = ("-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-U_FORTIFY_SOURCE", "-DON_CPU")
+_FLAGS = ("-O1", "-ffp-contract=off", "-fPIC", "-w", "-U_FORTIFY_SOURCE", "-DON_CPU")
+_WATCHED = ("-DWATCHED", "-fsanitize=thread", "-g1")
 
 
 def module():
@@ -30,11 +32,20 @@ def module():
     return _active
 
 
+def watching():
+    """Whether accesses to memory are looked at, see `active`."""
+    return _active is not None and _active.watched
+
+
 @contextlib.contextmanager
-def active(backwards=False):
-    """Inside the block, "gpu" is emulated. backwards: threads run in reverse order, to show missing barriers."""
+def active(backwards=False, watched=False):
+    """Inside the block, "gpu" is emulated. backwards: threads run in reverse order, to show missing barriers.
+
+    watched: a launch raises RuntimeError where a thread reads or writes outside of the launch's arrays, or where two do
+    so at once (see watch.h); that takes many times as long.
+    """
     global _active
-    before, _active = _active, _modules[backwards]
+    before, _active = _active, _module(backwards, watched)
     try:
         yield _active
     finally:
@@ -89,8 +100,8 @@ class Array(np.ndarray):
 class Module:
     """What minigan uses of CuPy's namespace; what is not defined here is NumPy's function, on such arrays."""
 
-    def __init__(self, backwards):
-        self.backwards = backwards
+    def __init__(self, backwards, watched):
+        self.backwards, self.watched = backwards, watched
         self.cuda = _Cuda()
         self.ndarray = Array
 
@@ -118,11 +129,30 @@ class RawModule:
     """A source compiled to a shared library."""
 
     def __init__(self, owner, code, options):
-        self.owner, self.library = owner, _compiled(code, tuple(options))
+        self.owner, self.text = owner, _text(code)
+        self.path = _compiled(self.text, tuple(options), owner.watched)
+        self.library = ctypes.CDLL(str(self.path))
 
     def get_function(self, name):
         """The kernel of that name."""
-        return RawKernel(self.owner, getattr(self.library, f"launch_{name}"), name)
+        return RawKernel(self, getattr(self.library, f"launch_{name}"), name)
+
+    def line_at(self, offset):
+        """The line of source, stripped, that the machine code at an offset was made of; "" where binutils are missing."""
+        with contextlib.suppress(OSError, ValueError):
+            command = ["addr2line", "-e", str(self.path), hex(offset)]
+            place = subprocess.run(command, capture_output=True, text=True).stdout
+            return self.text.splitlines()[int(place.split(":")[1].split()[0]) - 1].strip()
+        return ""
+
+
+class Launch(ctypes.Structure):
+    """As in on_cpu.h."""
+
+    _fields_ = [
+        ("grid", ctypes.c_uint * 3), ("threads", ctypes.c_uint * 3), ("backwards", ctypes.c_int),
+        ("shared_bytes", ctypes.c_int), ("span_count", ctypes.c_int), ("spans", ctypes.c_void_p),
+    ]  # fmt: skip
 
 
 class RawKernel:
@@ -130,9 +160,14 @@ class RawKernel:
 
     max_dynamic_shared_size_bytes = 48 << 10
 
-    def __init__(self, owner, function, name):
-        self.owner, self.function, self.name = owner, function, name
+    def __init__(self, module, function, name):
+        self.module, self.function, self.name = module, function, name
+        self._spans = EVERYTHING
         function.restype = ctypes.c_char_p
+
+    def allow(self, uses):
+        """What the next launch may read and write, a `dependencies.Uses`; without it, everything."""
+        self._spans = [(*span, 0) for span in uses.reads] + [(*span, 1) for span in uses.writes]
 
     def __call__(self, grid, block, arguments, shared_mem=0):
         if shared_mem > self.max_dynamic_shared_size_bytes:
@@ -144,10 +179,15 @@ class RawKernel:
             return
         values = [_by_value(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
-        sizes = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
-        error = self.function(pointers, *sizes, int(self.owner.backwards))
+        spans, self._spans = np.array(self._spans, np.uint64), EVERYTHING
+        launch = Launch(
+            grid, block, self.module.owner.backwards, shared_mem, len(spans), spans.ctypes.data_as(ctypes.c_void_p)
+        )
+        error = self.function(pointers, ctypes.byref(launch))
         if error:
-            raise RuntimeError(f"{self.name}: {error.decode()}")
+            what, _, offset = error.decode().partition(" @")
+            line = offset and self.module.line_at(int(offset, 16))
+            raise RuntimeError(f"{self.name}: {what}{line and f': {line}'}")
 
 
 def _by_value(argument):
@@ -261,29 +301,38 @@ def _refuse_in_capture(what):
         raise CaptureError(f"{what} cannot be captured into a CUDA graph")
 
 
+def _text(code):
+    """A source with all that it takes to compile and call it on the CPU."""
+    on_cpu, watch = ((_FOLDER / name).read_text().replace("#pragma once\n", "") for name in ("on_cpu.h", "watch.h"))
+    names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", code)
+    return "\n".join([
+        on_cpu.replace('#include "watch.h"\n', watch), code,
+        *(f'extern "C" const char *launch_{name}(void **arguments, const on_cpu::Launch *of) '
+          f"{{ return on_cpu::launch({name}, arguments, of); }}" for name in names),
+    ])  # fmt: skip
+
+
 @functools.cache
-def _compiled(code, options):
-    """The shared library of a source, kept in the user's cache folder."""
+def _compiled(text, options, watched):
+    """The shared library made of a text, kept in the user's cache folder: its path."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         raise RuntimeError("emulating a GPU takes a C++ compiler: install g++")
-    names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", code)
-    text = "\n".join([
-        (_FOLDER / "on_cpu.h").read_text().replace("#pragma once\n", ""), code,
-        *(f'extern "C" const char *launch_{name}(void **arguments, const unsigned *grid, const unsigned *size, '
-          f"int backwards) {{ return on_cpu::launch({name}, arguments, grid, size, backwards); }}" for name in names),
-    ])  # fmt: skip
-    library = built.path_of("emulation", "so", compiler, _FLAGS, options, text)
+    options = (*_FLAGS, *(_WATCHED if watched else ()), *options)
+    library = built.path_of("emulation", "so", compiler, options, text)
     if not library.exists():
         with tempfile.TemporaryDirectory() as scratch:
-            source, made = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
+            source, code, made = (Path(scratch) / f"kernels.{ending}" for ending in ("cpp", "o", "so"))
             source.write_text(text)
-            command = [compiler, *_FLAGS, *options, str(source), "-o", str(made)]
-            process = subprocess.run(command, capture_output=True, text=True)
-            if process.returncode:
-                raise RuntimeError(f"{compiler} cannot compile the kernels:\n{process.stderr}")
+            # In two steps: with -fsanitize=thread, the second would link the sanitizer's own functions.
+            for command in (*options, "-c", str(source), "-o", str(code)), ("-shared", str(code), "-o", str(made)):
+                process = subprocess.run([compiler, *command], capture_output=True, text=True)
+                if process.returncode:
+                    raise RuntimeError(f"{compiler} cannot compile the kernels:\n{process.stderr}")
             built.keep(library, made.read_bytes())
-    return ctypes.CDLL(str(library))
+    return library
 
 
-_modules = {backwards: Module(backwards) for backwards in (False, True)}
+@functools.cache
+def _module(backwards, watched):
+    return Module(backwards, watched)

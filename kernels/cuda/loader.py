@@ -67,6 +67,8 @@ def run(file, name, blocks, threads, *arguments, shared_bytes=0, in_structs=(), 
     Raises OverflowError for an int that C's int cannot hold.
     """
     kernel = compiled(arrays(), file, name, tuple(sorted(defines.items())))
+    if emulation.watching():
+        kernel.function.allow(kernel.uses(arguments, in_structs))
     launch(kernel, _triple(blocks), _triple(threads), shared_bytes, *map(_argument, arguments))
     if graph := recording():
         graph.uses.append(kernel.uses(arguments, in_structs))

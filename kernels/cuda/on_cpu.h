@@ -4,12 +4,14 @@
 //
 // Every thread of a block is a fiber with a stack of its own. One after another they run to their next
 // barrier; when all have arrived, all go on. Blocks run one after another. ("CUDA C++ Programming Guide",
-// chapters on the thread hierarchy, on warp functions and on asynchronous copies.)
+// chapters on the thread hierarchy, on warp functions and on asynchronous copies.) Where WATCHED is defined, every
+// access to memory is looked at (watch.h).
 #pragma once
 
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -23,7 +25,7 @@ using namespace std;
 
 #define __global__
 #define __device__
-#define __shared__ static
+#define __shared__ static __attribute__((section("shared")))
 #define __restrict__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
@@ -34,14 +36,45 @@ struct uint3 {
 struct alignas(16) float4 {
     float x, y, z, w;
 };
-extern uint3 threadIdx, blockIdx, blockDim, gridDim;
-uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+// The ends of what is declared __shared__, by the linker; null where nothing is.
+extern "C" char __start_shared[] __attribute__((weak, visibility("hidden")));
+extern "C" char __stop_shared[] __attribute__((weak, visibility("hidden")));
+
+namespace on_cpu {
+const int WARP = 32, STACK_BYTES = 64 << 10, SHARED_BYTES = 228 << 10, VALUES = 8, MOST_THREADS = 1024;
+alignas(128) static char shared_memory[SHARED_BYTES];
+}  // namespace on_cpu
+
+namespace watch {
+struct Span {  // of memory that a launch may touch
+    uint64_t begin, end, writable;
+};
+}  // namespace watch
+
+#ifdef WATCHED
+#include "watch.h"
+#else
+#define UNSEEN
+namespace watch {
+inline void begin_launch(const Span *, int, int) {}
+inline const char *end_launch() { return nullptr; }
+inline void begin_block() {}
+inline void barrier() {}
+inline void warp_barrier(int) {}
+inline void go_on(int, const char *, int) {}
+inline void pause() {}
+struct Unwatched {};
+inline void copied(const void *, const void *, int, bool, void *) {}
+}  // namespace watch
+#endif
 
 namespace on_cpu {
 
 enum State { READY, AT_WARP_BARRIER, AT_BLOCK_BARRIER, DONE };
 const char *const DIVERGED = "threads of a block wait at different barriers, or some have ended";
-const int WARP = 32, STACK_BYTES = 64 << 10, SHARED_BYTES = 228 << 10, VALUES = 8;
 
 struct Copy {
     char *to;
@@ -66,28 +99,31 @@ struct Block {
     Fiber *current;
     void (*body)(void *);
     void *argument;
-    vector<float> slots;  // (warps, 2, lanes, VALUES): what lanes show each other
     const char *error;
 };
-inline Block block;
-alignas(128) inline char shared_memory[SHARED_BYTES];
+static Block block;
+static float slots[MOST_THREADS * 2 * VALUES];  // (warps, 2, lanes, VALUES): what lanes show each other
 
 inline int thread_index() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 
-__attribute__((noinline)) inline void pause(State state) {
+__attribute__((noinline)) UNSEEN inline void pause(State state) {
+    watch::pause();
     block.current->state = state;
     if (!_setjmp(block.current->context)) _longjmp(block.scheduler, 1);
+    watch::go_on(thread_index(), block.current->stack.get(), STACK_BYTES);
 }
 
-inline void run_fiber() {
+UNSEEN inline void run_fiber() {
+    watch::go_on(thread_index(), block.current->stack.get(), STACK_BYTES);
     for (;;) {
         block.body(block.argument);
+        watch::pause();
         block.current->copies.clear();
         pause(DONE);
     }
 }
 
-__attribute__((noinline)) inline void go_on(int index) {
+__attribute__((noinline)) UNSEEN inline void go_on(int index) {
     block.current = &block.fibers[index];
     threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / blockDim.x / blockDim.y};
     if (_setjmp(block.scheduler)) return;
@@ -119,6 +155,7 @@ inline bool run_warp(int first, int last, bool backwards) {
         if (!any_in(AT_WARP_BARRIER, first, last)) return true;
         if (!all_in(AT_WARP_BARRIER, first, last)) return false;
         for (int i = first; i < last; i++) block.fibers[i].state = READY;
+        watch::warp_barrier(first / WARP);
     }
 }
 
@@ -126,6 +163,8 @@ inline bool run_block(bool backwards) {
     int count = blockDim.x * blockDim.y * blockDim.z;
     for (Fiber &fiber : block.fibers) fiber.state = READY, fiber.exchanges = 0, fiber.groups = 0;
     memset(shared_memory, 0xff, SHARED_BYTES);  // NaN: what is read before it is written shows
+    memset(__start_shared, 0xff, __stop_shared - __start_shared);
+    watch::begin_block();
     for (;;) {
         for (int warp = 0; warp < count; warp += WARP) {
             int first = backwards ? (count - 1) / WARP * WARP - warp : warp;
@@ -134,6 +173,7 @@ inline bool run_block(bool backwards) {
         if (all_in(DONE, 0, count)) return true;
         if (!all_in(AT_BLOCK_BARRIER, 0, count)) return false;
         for (Fiber &fiber : block.fibers) fiber.state = READY;
+        watch::barrier();
     }
 }
 
@@ -150,44 +190,88 @@ inline void make_fibers(unsigned count) {
     }
 }
 
-template <class... P, size_t... I>
-void call(void (*kernel)(P...), void **arguments, index_sequence<I...>) {
-    kernel(*static_cast<remove_cv_t<remove_reference_t<P>> *>(arguments[I])...);
-}
+// A kernel and where its arguments are.
+template <class... P>
+struct Call {
+    void (*kernel)(P...);
+    void **arguments;
+
+    UNSEEN static void make(void *call) {
+        static_cast<Call *>(call)->with_arguments(index_sequence_for<P...>());
+    }
+
+    template <size_t... I>
+    UNSEEN void with_arguments(index_sequence<I...>) {
+        kernel(*static_cast<remove_cv_t<remove_reference_t<P>> *>(arguments[I])...);
+    }
+};
+
+// What a launch is, besides its kernel and arguments. spans: memory that it may touch, for watch.h.
+struct Launch {
+    unsigned grid[3], threads[3];
+    int backwards, shared_bytes, span_count;
+    const watch::Span *spans;
+};
 
 // Runs all blocks. Returns null, or what went wrong.
 template <class... P>
-const char *launch(void (*kernel)(P...), void **arguments, const unsigned *grid, const unsigned *size, int backwards) {
-    struct Call {
-        void (*kernel)(P...);
-        void **arguments;
-    } made = {kernel, arguments};
+const char *launch(void (*kernel)(P...), void **arguments, const Launch *of) {
+    Call<P...> call = {kernel, arguments};
+    const unsigned *grid = of->grid, *threads = of->threads;
     gridDim = {grid[0], grid[1], grid[2]};
-    blockDim = {size[0], size[1], size[2]};
-    unsigned count = size[0] * size[1] * size[2];
+    blockDim = {threads[0], threads[1], threads[2]};
+    unsigned count = threads[0] * threads[1] * threads[2];
     if (block.fibers.size() < count) make_fibers(count);
-    block.slots.assign((count + WARP - 1) / WARP * 2 * WARP * VALUES, NAN);
-    block.argument = &made;
-    block.body = [](void *p) {
-        call(static_cast<Call *>(p)->kernel, static_cast<Call *>(p)->arguments, index_sequence_for<P...>());
-    };
+    fill(begin(slots), end(slots), NAN);
+    block.body = Call<P...>::make;
+    block.argument = &call;
+    watch::begin_launch(of->spans, of->span_count, of->shared_bytes);
     for (blockIdx.z = 0; blockIdx.z < grid[2]; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid[1]; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid[0]; blockIdx.x++)
-                if (!run_block(backwards)) {
+                if (!run_block(of->backwards)) {
                     block.fibers.clear();  // they stand somewhere in the kernel
                     return DIVERGED;
                 }
-    return nullptr;
+    return watch::end_launch();
 }
 
 // Shows the other lanes of the warp `count` values; returns all lanes' values, (lanes, VALUES).
-inline const float *exchange(const float *values, int count) {
+UNSEEN inline const float *exchange(const float *values, int count) {
     int index = thread_index(), parity = block.current->exchanges++ & 1;
-    float *slots = &block.slots[(index / WARP * 2 + parity) * WARP * VALUES];
-    memcpy(slots + index % WARP * VALUES, values, count * sizeof(float));
+    float *of_warp = &slots[(index / WARP * 2 + parity) * WARP * VALUES];
+    memcpy(of_warp + index % WARP * VALUES, values, count * sizeof(float));
     pause(AT_WARP_BARRIER);
-    return slots;
+    return of_warp;
+}
+
+UNSEEN inline void store_alike(int *to, int value) { *to = value; }
+
+// A copy of the current thread's group, made by wait_for_copies; from is null for zeros.
+UNSEEN inline void copy_later(void *to, const void *from, int bytes) {
+    if ((uintptr_t)to % bytes || (uintptr_t)from % bytes) abort();  // as a GPU would: misaligned
+    watch::copied(to, from, bytes, false, __builtin_return_address(0));
+    watch::Unwatched here;
+    block.current->copies.push_back({(char *)to, (const char *)from, bytes, block.current->groups});
+}
+
+UNSEEN inline void commit_copies() { block.current->groups++; }
+
+// Makes the copies of all groups but the last `later` ones.
+UNSEEN inline void wait_for_copies(int later) {
+    watch::Unwatched here;
+    Fiber &fiber = *block.current;
+    vector<Copy> rest;
+    for (const Copy &copy : fiber.copies) {
+        if (copy.group >= fiber.groups - later) {
+            rest.push_back(copy);
+            continue;
+        }
+        watch::copied(copy.to, copy.from, copy.bytes, true, __builtin_return_address(0));
+        if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
+        else memset(copy.to, 0, copy.bytes);
+    }
+    fiber.copies = rest;
 }
 
 }  // namespace on_cpu

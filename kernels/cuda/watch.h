@@ -1,0 +1,174 @@
+// Looks at every access to memory that the threads of a kernel make, and reports the first one that is
+//   outside of the arrays that the launch was given, or a write into one that it may only read;
+//   beyond the shared memory that the launch asked for, or a read of shared memory that no thread has written;
+//   a race: two threads touch the same four bytes, one of them writes, and no barrier lies between;
+//   an access to what an asynchronous copy is bringing, before it has been waited for.
+// Threads of different blocks never wait for each other; lanes of a warp do at its barriers, too. The compiler puts
+// calls of the functions below that begin with __tsan_ before each access (-fsanitize=thread; Serebryany and
+// Iskhodzhanov, "ThreadSanitizer", 2009), and what they do here is ours: its own runtime knows nothing of blocks.
+#pragma once
+
+#include <cstdio>
+#include <unordered_map>
+
+#define UNSEEN __attribute__((no_sanitize("thread"), visibility("hidden")))
+
+extern "C" char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
+
+namespace watch {
+
+using on_cpu::SHARED_BYTES, on_cpu::WARP;
+
+struct Moment {  // of an access: by whom, and after how many barriers
+    int64_t block = -1;  // counted over all launches
+    int thread, barriers, warp_barriers;
+};
+
+struct Word {
+    Moment write, reads[2];  // the last ones; reads are those of two threads
+    bool on_its_way = false;  // to be written by a copy
+};
+
+static bool on = false;
+static Moment now;
+static int64_t blocks = 0;  // so far
+static int warp_barriers[1024 / WARP];
+static uintptr_t stack, stack_bytes, shared_bytes;
+static vector<Span> spans;
+static Word of_shared[SHARED_BYTES / 4];
+static unordered_map<uintptr_t, Word> of_others;  // by a quarter of the address
+static char message[400];
+
+UNSEEN inline void report(const char *what, const Moment *other, void *from) {
+    if (message[0]) return;
+    int n = snprintf(message, sizeof message, "thread %d %s", now.thread, what);
+    if (other) {
+        const char *where = other->block == now.block ? "" : " of another block";
+        n += snprintf(message + n, sizeof message - n, " thread %d%s", other->thread, where);
+    }
+    snprintf(message + n, sizeof message - n, " @%lx", (unsigned long)((uintptr_t)from - (uintptr_t)__ehdr_start - 1));
+}
+
+// Whether neither of the two accesses waits for the other.
+UNSEEN inline bool at_once(const Moment &then) {
+    if (then.block < 0) return false;
+    if (then.block != now.block) return true;
+    if (then.thread == now.thread || then.barriers != now.barriers) return false;
+    return then.thread / WARP != now.thread / WARP || then.warp_barriers == now.warp_barriers;
+}
+
+UNSEEN inline bool given(uintptr_t at, bool to_write) {
+    for (const Span &span : spans)
+        if (at >= span.begin && at < span.end && (span.writable || !to_write)) return true;
+    return false;
+}
+
+UNSEEN inline Word &word_at(uintptr_t at) {
+    uintptr_t in_shared = at - (uintptr_t)on_cpu::shared_memory;
+    return in_shared < shared_bytes ? of_shared[in_shared / 4] : of_others[at / 4];
+}
+
+UNSEEN inline void look(uintptr_t at, bool writes, void *from) {
+    uintptr_t in_shared = at - (uintptr_t)on_cpu::shared_memory, in_image = at - (uintptr_t)__ehdr_start;
+    bool of_block = in_shared < shared_bytes ||
+                    at - (uintptr_t)__start_shared < (uintptr_t)(__stop_shared - __start_shared);
+    if (!of_block && !given(at, writes)) {
+        if (in_shared < SHARED_BYTES) report("goes beyond the shared memory asked for", nullptr, from);
+        else if (given(at, false)) report("writes into what it may only read", nullptr, from);
+        else if (writes) report("writes outside of its arrays", nullptr, from);
+        else if (in_image >= (uintptr_t)(_end - __ehdr_start)) report("reads outside of its arrays", nullptr, from);
+        return;
+    }
+    Word &word = word_at(at);
+    if (of_block && word.write.block != now.block) {
+        if (!writes) report("reads shared memory that no thread has written", nullptr, from);
+        word = Word();
+    }
+    if (word.on_its_way) report("touches what an unfinished copy brings", nullptr, from);
+    now.warp_barriers = warp_barriers[now.thread / WARP];
+    if (at_once(word.write)) report(writes ? "writes where, before a barrier, so does" : "reads what, before a barrier, is written by",
+                                    &word.write, from);
+    if (writes) {
+        for (const Moment &read : word.reads)
+            if (at_once(read)) report("writes what, before a barrier, is read by", &read, from);
+        word.write = now;
+    } else {
+        // Of many readers two are kept, of two warps if possible: whoever writes is another one than one of them.
+        Moment &last = word.reads[0], &other = word.reads[1];
+        bool another = last.block != now.block || last.thread / WARP != now.thread / WARP;
+        if (another || last.thread != now.thread && !at_once(other)) other = last;
+        last = now;
+    }
+}
+
+// While one lives, nothing is looked at.
+struct Unwatched {
+    bool before = on;
+    UNSEEN Unwatched() { on = false; }
+    UNSEEN ~Unwatched() { on = before; }
+};
+
+UNSEEN inline void touch(const void *place, long bytes, bool writes, void *from) {
+    uintptr_t first = (uintptr_t)place;
+    if (!on || first - stack < stack_bytes) return;
+    Unwatched looking;
+    for (uintptr_t at = first / 4 * 4; at < first + bytes; at += 4) look(max(at, first), writes, from);
+}
+
+UNSEEN inline void begin_launch(const Span *given, int count, int shared) {
+    spans.assign(given, given + count);
+    shared_bytes = shared;
+    of_others.clear();
+    message[0] = 0;
+}
+
+UNSEEN inline const char *end_launch() { return message[0] ? message : nullptr; }
+
+UNSEEN inline void begin_block() {
+    now.block = blocks++;
+    now.barriers = 0;
+}
+
+UNSEEN inline void barrier() { now.barriers++; }
+
+UNSEEN inline void warp_barrier(int warp) { warp_barriers[warp]++; }
+
+UNSEEN inline void go_on(int thread, const char *its_stack, int bytes) {
+    now.thread = thread, stack = (uintptr_t)its_stack, stack_bytes = bytes;
+    on = true;
+}
+
+UNSEEN inline void pause() { on = false; }
+
+// An asynchronous copy happens at some time between its beginning and its end: it counts at both.
+UNSEEN inline void copied(const void *to, const void *from, int bytes, bool finished, void *by) {
+    Unwatched here;
+    for (int i = 0; i < bytes; i += 4) word_at((uintptr_t)to + i).on_its_way = false;
+    on = true;
+    if (from) touch(from, bytes, false, by);
+    touch(to, bytes, true, by);
+    on = false;
+    for (int i = 0; i < bytes; i += 4) word_at((uintptr_t)to + i).on_its_way = !finished;
+}
+
+}  // namespace watch
+
+#define WATCHED_ACCESSES(bytes)                                                                                       \
+    extern "C" UNSEEN void __tsan_read##bytes(void *p) { watch::touch(p, bytes, false, __builtin_return_address(0)); } \
+    extern "C" UNSEEN void __tsan_write##bytes(void *p) { watch::touch(p, bytes, true, __builtin_return_address(0)); } \
+    extern "C" UNSEEN void __tsan_unaligned_read##bytes(void *p) {                                                    \
+        watch::touch(p, bytes, false, __builtin_return_address(0));                                                   \
+    }                                                                                                                 \
+    extern "C" UNSEEN void __tsan_unaligned_write##bytes(void *p) {                                                   \
+        watch::touch(p, bytes, true, __builtin_return_address(0));                                                    \
+    }
+WATCHED_ACCESSES(1)
+WATCHED_ACCESSES(2)
+WATCHED_ACCESSES(4)
+WATCHED_ACCESSES(8)
+WATCHED_ACCESSES(16)
+extern "C" UNSEEN void __tsan_read_range(void *p, long n) { watch::touch(p, n, false, __builtin_return_address(0)); }
+extern "C" UNSEEN void __tsan_write_range(void *p, long n) { watch::touch(p, n, true, __builtin_return_address(0)); }
+extern "C" UNSEEN void __tsan_init() {}
+extern "C" UNSEEN void __tsan_func_entry(void *) {}
+extern "C" UNSEEN void __tsan_func_exit(void *) {}
