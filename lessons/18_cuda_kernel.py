@@ -44,9 +44,9 @@ LEAKY = """extern "C" __global__ void leaky(int size, const float *x, float slop
 }"""
 
 
-def run(source, name, blocks, threads, *arguments, backwards=None):
+def run(source, name, blocks, threads, *arguments, **emulated):
     """Compiles the source and launches its kernel; returns its last argument, an array, as the kernel leaves it."""
-    with gpu() if backwards is None else emulation.active(backwards):
+    with emulation.active(**emulated) if emulated else gpu():
         xp = loader.arrays()  # CuPy, or its stand-in
         arguments = [xp.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
         kernel = xp.RawModule(code=source, options=("-std=c++17",)).get_function(name)
@@ -107,11 +107,16 @@ for backwards in (False, True) if compiler else ():  # only the emulation can ch
     right, wrong = (run(s, "block_sum", 4, 256, ones, zeros, backwards=backwards) for s in (SUM, HASTY))
     print(f"thread 0 {'last ' if backwards else 'first'}: all barriers {right}, one missing {wrong}")
     assert (right == 256).all() and (wrong == (256 if backwards else 9)).all()
+try:
+    run(HASTY, "block_sum", 4, 256, ones, zeros, watched=True)
+except RuntimeError as race:
+    print(race)
 
 # %% [markdown]
 # Thread 0 first: it runs through its 8 rounds before anyone has added anything, and finds $1+8$ ones. Last: every
 # partner is done, and the kernel with the mistake is *right*. That is the danger: on a GPU the hardware chooses the
-# order. (A barrier inside `if (t < half)` is wrong, too: some never come. The emulation says so, a GPU may hang.)
+# order. `watched`, the emulation looks at every access (`watch.h`) and names two threads that no barrier keeps apart.
+# (A barrier inside `if (t < half)` is wrong, too: some never come. The emulation says so, a GPU may hang.)
 #
 # ## In which order memory is read
 #
