@@ -172,11 +172,11 @@ def gpu_name():
     return _cuda("loader").device().name
 
 
-def select_device(name, precision="float32"):
+def select_device(name, precision="float32", option="--precision"):
     """ "cpu" or "gpu" for the words a user writes: "cpu", "gpu", or "auto" (a usable GPU, else the CPU).
 
-    Raises UserError for "gpu" where there is none, saying what is missing; and for "auto" there, where a precision is
-    asked for that makes only a GPU faster.
+    Raises UserError for "gpu" where there is none, saying what is missing; and for "auto" there, where an option asks for
+    a precision that makes only a GPU faster.
     """
     if name not in ("auto", "cpu", "gpu"):
         raise UserError(f"unknown device {name!r}; use cpu, gpu or auto")
@@ -186,9 +186,7 @@ def select_device(name, precision="float32"):
     if missing and name == "gpu":
         raise UserError(f"--device gpu: {missing}; or use --device cpu")
     if missing and precision != "float32":
-        raise UserError(
-            f"--precision {precision}: {missing}; --device cpu rounds as a GPU would, but is no faster for it"
-        )
+        raise UserError(f"{option} {precision}: {missing}; --device cpu rounds as a GPU would, but is no faster for it")
     return "cpu" if missing else "gpu"
 
 

@@ -81,7 +81,7 @@ def main(argv=None):
     judged_by = judge.load(arguments.judge)
     source, dataset, splits, count, images = read(path, arguments, device)
     reference = evaluation.Reference(dataset, judged_by, device)
-    with tqdm(
+    with backend.full_precision(device), tqdm(
         total=count + reference.units(count, splits), disable=None if sys.stderr and not arguments.quiet else True,
         dynamic_ncols=True, leave=False, desc="drawing and judging images", bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
     ) as bar:  # fmt: skip

@@ -25,8 +25,9 @@ def parser():
     p.add_argument("--first-seed", type=cli.seed, default=0, metavar="N", help="instead of 0")
     p.add_argument("--epochs", type=cli.positive_int, metavar="N", help="of each training (default: the paper's)")
     p.add_argument("--steps", type=cli.positive_int, metavar="N", help="of each training, instead of epochs")
-    p.add_argument("--against", nargs="+", choices=("torch", *backend.PRECISIONS), default=(), metavar="OTHER",
-                   help="train the same recipe also in PyTorch (torch), or by minigan in another precision (%(choices)s)")  # fmt: skip
+    p.add_argument("--against", action="append", choices=("torch", *backend.PRECISIONS), default=[], metavar="OTHER",
+                   help="train the same recipe also in PyTorch (torch), or by minigan in another precision; may be given "
+                   "several times (%(choices)s)")  # fmt: skip
     p.add_argument(
         "--ema", type=cli.decay, metavar="DECAY", help="score a moving average of our generator's weights, too"
     )
@@ -54,11 +55,10 @@ def main(argv=None):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
-    precisions = [other for other in arguments.against if other != "torch"] + [arguments.precision]
-    device = backend.select_device(arguments.device, next((p for p in precisions if p != "float32"), "float32"))
-    for precision in precisions:
-        backend.set_precision(precision, device)  # all of them, before hours of work: a GPU may lack one
-    if arguments.only != "score":
+    if arguments.only == "score":
+        device = backend.select_device(arguments.device)
+    else:
+        device = _device(arguments)
         _train(arguments, folder, device)
     if arguments.only == "train":
         return 0
@@ -74,6 +74,17 @@ def main(argv=None):
     for path in reproduction_figures.write(folder, _seeds(arguments)):
         print(f"Figure: {path}")
     return 0
+
+
+def _device(arguments):
+    """Where to train. Raises UserError where that cannot be done in all precisions asked for."""
+    asked = [("--against", other) for other in arguments.against if other != "torch"]
+    asked.append(("--precision", arguments.precision))
+    option, lower = next((pair for pair in asked if pair[1] != "float32"), ("--precision", "float32"))
+    device = backend.select_device(arguments.device, lower, option)
+    for _, precision in asked:
+        backend.set_precision(precision, device)
+    return device
 
 
 def _train(arguments, folder, device):

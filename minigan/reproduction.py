@@ -35,7 +35,7 @@ def train_ours(folder, recipe, seed, steps, count, device, precision="float32", 
 
     A training that was stopped goes on; one that is complete is left as it is, and where it was made in another way, that is
     said on standard error. ema: the decay of a moving average of the generator's weights, of which images are kept, too, as
-    WHO-ema. Raises UserError where the folder holds another recipe's training, a longer one, or one of another decay.
+    WHO-ema. Raises UserError where the folder holds another recipe's training, a longer one, or one of another decay or precision.
     """
     run = Path(folder) / f"{who}-{seed}"
     saved = run / "checkpoint.pkl"
@@ -44,23 +44,23 @@ def train_ours(folder, recipe, seed, steps, count, device, precision="float32", 
         _train([*options, "--recipe", recipe, "--seed", str(seed), "--steps", str(steps), "--out", str(run)], device)
     else:
         before = checkpoint.load(saved)
-        _check_alike(before, run, recipe, steps, ema)
+        _check_alike(before, run, recipe, steps, ema, precision)
         if int(before["step"]) < steps:
             _train([*options, "--resume", str(saved), "--steps", str(steps)], device)
         else:
             _say_how(run, before["environment"], device, precision)
     state = checkpoint.load(saved)
-    backend.set_precision(precision, device)
     for averaged in (False, True):
         path = images_path(folder, f"{who}-ema" if averaged else who, seed, steps, count)
         if path.exists() or (averaged and "average" not in state):
             continue
+        backend.set_precision(precision, device)
         generator, made_by, _ = sampling.generator_of(state, saved, device, averaged)
         source = {"recipe": recipe, "seed": seed, "step": steps, "ema": averaged}
         _keep(path, sampling.draw(generator, made_by.latent_shape, count, seed, device), source)
 
 
-def _check_alike(state, run, recipe, steps, ema):
+def _check_alike(state, run, recipe, steps, ema, precision):
     """Raises UserError where a training that is there is not the one that is wanted, or the beginning of it."""
     if state.get("recipe") != recipe:
         raise UserError(f"{run} is a training of another recipe, {state.get('recipe')}: choose another --out")
@@ -68,6 +68,9 @@ def _check_alike(state, run, recipe, steps, ema):
         raise UserError(f"{run} has {state['step']} steps already, not {steps}: choose another --out, or more --steps")
     if ema and state["settings"].get("ema") != ema:
         raise UserError(f"{run} was trained with --ema {state['settings'].get('ema')}, not {ema}: choose another --out")
+    trained_in = state["environment"].get("precision", "float32")
+    if trained_in != precision:
+        raise UserError(f"{run} was trained in {trained_in}, not {precision}: choose another --out")
 
 
 def _say_how(what, made, device, precision):
@@ -196,15 +199,16 @@ def _table(groups, other=None):
     """Mean and standard deviation of each trainer; and, with several seeds, how minigan and the other one differ."""
     counts = [f"{who} ({len(scores)})" for who, scores in groups.items()]
     compares = other and _compares(groups, other)
+    width = max(18, 2 + max(map(len, counts)))
     lines = [
-        " " * 18 + "".join(f"{count:>18}" for count in counts) + ("   difference of the means" if compares else "")
+        " " * 18 + "".join(f"{count:>{width}}" for count in counts) + ("   difference of the means" if compares else "")
     ]
     for metric in evaluation.METRICS:
         line = f"{metric.replace('_', ' '):18}"
         for rows in groups.values():
             values = [row[metric] for row in rows]
             spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-            line += f"{f'{statistics.fmean(values):.4g}{spread}':>18}"
+            line += f"{f'{statistics.fmean(values):.4g}{spread}':>{width}}"
         if compares:
             compared = comparison(*([row[metric] for row in groups[who]] for who in (OURS, other)))
             line += (

@@ -106,8 +106,8 @@ def parser():
                    help="judge 10,000 samples at the end, as minigan.evaluate does (default: where all epochs are trained "
                    "on MNIST's digits, and --steps did not end the run)")  # fmt: skip
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
-    p.add_argument("--precision", choices=backend.PRECISIONS, default="float32", help="of the factors of products; sums, "
-                   "weights and everything else stay float32 (default: %(default)s). tf32 and bf16 need an A100 or newer; with "
+    p.add_argument("--precision", choices=backend.PRECISIONS, help="of the factors of products; sums, weights and "
+                   "everything else stay float32 (default: float32, or the checkpoint's on the same device). tf32 and bf16 need an A100 or newer; with "
                    "--device cpu factors are rounded alike, which shows what that does to the training, but takes longer")  # fmt: skip
     p.add_argument(
         "--no-graph", dest="graph", action="store_false",
@@ -120,9 +120,10 @@ def parser():
 def main(argv=None):
     """The command. Returns its exit code."""
     arguments = parser().parse_args(argv)
-    device = backend.select_device(arguments.device, arguments.precision)
+    precision = arguments.precision or "float32"
+    device = backend.select_device(arguments.device, precision)
     backend.set_threads(arguments.threads)
-    backend.set_precision(arguments.precision, device)
+    backend.set_precision(precision, device)
     with contextlib.ExitStack() as held:
         begin = _start if arguments.resume is None else _resume
         return _run(arguments, device, *begin(arguments, device, held))
@@ -199,12 +200,19 @@ def _chosen(arguments):
 
 
 def _where(environment):
-    """What a run's bits depend on, in words; a stranger's checkpoint may hold anything in its place."""
+    """What a run's bits depend on: (device, threads, precision); or None, as a stranger's checkpoint may hold anything."""
     environment = {"precision": "float32", **dict(environment)}
     device, threads, precision = (environment.get(name) for name in ("device", "threads", "precision"))
     known = type(device) is type(precision) is str and type(threads) is int and 0 < threads < 2**31
     if not known or device not in ("cpu", "gpu") or precision not in backend.PRECISIONS:
+        return None
+    return device, threads, precision
+
+
+def _in_words(where):
+    if where is None:
         return "another machine"
+    device, threads, precision = where
     return f"{device}, {count_of(threads, 'thread')}, {precision}"
 
 
@@ -264,11 +272,17 @@ def _resume(arguments, device, held):
             raise UserError(f"{path} was trained with {before}, and goes on with it: leave out {now.split()[0]}")
     if arguments.epochs and not arguments.steps:
         settings.steps = None
+    before = _where(state["environment"])
+    if before and before[0] == device and arguments.precision is None:
+        backend.set_precision(before[2], device)
     run = training.Run(settings, device, arguments.graph)
     run.restore(state, path)
-    before, now = map(_where, (state["environment"], run.environment()))
+    now = _where(run.environment())
     if before != now and not arguments.quiet and run.step < run.last_step:
-        print(f"minigan: the run was saved on {before} and goes on with {now}: its bits may differ", file=sys.stderr)
+        print(
+            f"minigan: the run was saved on {_in_words(before)} and goes on with {_in_words(now)}: its bits may differ",
+            file=sys.stderr,
+        )
     if run.step < run.last_step:
         folder.reopen(run, path)
     return run, folder

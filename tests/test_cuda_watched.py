@@ -120,6 +120,7 @@ def test_a_mistake_that_may_not_change_a_result_is_found(file, old, new, work, f
 # --- what is looked for
 
 COPY = "SHARED_MEMORY(s); copy_async<4>(s + t, b + t); commit_copies(); "
+TWICE = COPY + "copy_async<4>(s + t, b + t); commit_copies(); wait_for_copies<0>();"
 BODIES = {
     "a[t] = b[t];": None,
     "a[t] = b[t + 1];": "thread 63 reads outside of its arrays: a\\[t\\] = b",
@@ -135,6 +136,18 @@ BODIES = {
     "if (t > 5) a[t] = a[5]; if (t == 9) a[5] = 1;": "thread 9 writes what, before a barrier, is read by",
     "if (t > 5) a[t] = a[5]; if (t == 40) a[5] = 1;": "thread 40 writes what, before a barrier, is read by",
     "if (t > 5) a[t] = a[5]; __syncthreads(); if (t == 40) a[5] = 1;": None,
+    "a[t + (1 << 28)] = b[t];": "thread 0 writes outside of its arrays",
+    "a[t] = *(volatile float *)nullptr;": "thread 0 reads outside of its arrays",
+    "a[t] = b[t]; float c = __shfl_xor_sync(ALL_LANES, b[t], 1); __syncthreads(); a[t] = c;": None,
+    "a[t] = b[t]; float c = __shfl_xor_sync(ALL_LANES, b[t], 1); a[t] = a[t ^ 1] + c;": "(written|read) by thread",
+    "((char *)a)[t] = t;": None,
+    "((char *)a)[t / 2] = t;": "thread 1 writes where, before a barrier, so does thread 0",
+    "store_alike((int *)a, 1);": None,
+    "store_alike((int *)a, t);": "thread 1 writes where, before a barrier, so does thread 0",
+    "store_alike((int *)a + 64, 1);": "thread 0 writes outside of its arrays",
+    "if (t > 1) store_alike((int *)a, 1); else a[t + 1] = a[0];": "before a barrier",
+    "__shared__ float s[64]; s[t] = 1; __syncthreads(); a[t] = s[t + 1];": "thread 63 reads",
+    TWICE: "unfinished copy",
     "__shared__ float s[64]; a[t] = s[t];": "thread 0 reads shared memory that no thread has written",
     "__shared__ float s[64]; s[t] = 1; a[t] = s[63 - t];": "no thread has written|before a barrier",
     "__shared__ float s[64]; s[t] = 1; __syncthreads(); a[t] = s[63 - t];": None,
@@ -166,12 +179,44 @@ def test_what_threads_do_wrong_is_reported_in_a_line(body):
             made((1, 1, 1), (64, 1, 1), (a, b), shared_mem=256)
 
 
-def test_blocks_do_not_wait_for_each_other():
-    code = 'extern "C" __global__ void made(float *a) { if (threadIdx.x == 0) a[0] = 1; }'
+@pytest.mark.parametrize("body, found", [
+    ("if (threadIdx.x == 0) a[0] = 1;", "thread 0 writes where, before a barrier, so does thread 0 of another block"),
+    ("float c = a[0]; __syncthreads(); if (blockIdx.x == 1 && threadIdx.x == 0) a[0] = c + 1;",
+     "thread 0 writes what, before a barrier, is read by thread .* of another block"),
+])  # fmt: skip
+@pytest.mark.parametrize("threads", [32, 64])
+def test_blocks_do_not_wait_for_each_other(body, found, threads):
+    code = 'extern "C" __global__ void made(float *a) { %s }' % body
     with watched() as xp:
         made, a = xp.RawModule(code=code, options=()).get_function("made"), xp.zeros(1, np.float32)
-        made((1, 1, 1), (64, 1, 1), (a,))
-        with pytest.raises(
-            RuntimeError, match="thread 0 writes where, before a barrier, so does thread 0 of another block"
-        ):
-            made((2, 1, 1), (64, 1, 1), (a,))
+        made((1, 1, 1), (threads, 1, 1), (a,))
+        with pytest.raises(RuntimeError, match=found):
+            made((2, 1, 1), (threads, 1, 1), (a,))
+
+
+def test_a_kernel_launched_by_hand_keeps_to_the_arrays_it_is_given():
+    code = """extern "C" __global__ void leaky(const float *x, float *y) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        y[i] = x[i] > 0 ? x[i] : 0.2f * x[i];
+    }"""
+    with watched() as xp:
+        leaky = xp.RawModule(code=code, options=()).get_function("leaky")
+        x, y = xp.ones(1024, np.float32), xp.zeros(1024, np.float32)
+        with pytest.raises(RuntimeError, match="leaky: thread 232 reads outside of its arrays: y\\[i\\] ="):
+            leaky((4, 1, 1), (256, 1, 1), (x[:1000], y[:1000]))
+        leaky((4, 1, 1), (256, 1, 1), (x, y))
+        assert (y == 1).all()
+
+
+def test_the_library_of_a_report_may_be_gone():
+    with watched() as xp:
+        module = xp.RawModule(code='extern "C" __global__ void made(float *a) { a[threadIdx.x + 1] = 1; }', options=())
+        module.path = module.path.with_name("gone.so")
+        with pytest.raises(RuntimeError, match="made: thread 0 writes outside of its arrays$"):
+            module.get_function("made")((1, 1, 1), (1, 1, 1), (xp.zeros(1, np.float32),))
+
+
+def test_a_captured_step_is_watched_too(few_images, small_recipes):
+    with watched():
+        run = make_run("chaudhary2024", few_images)
+        run.advance(), run.advance()

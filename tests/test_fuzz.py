@@ -69,7 +69,7 @@ def test_no_known_attack_is_read(tmp_path):
 
 def test_a_stranger_does_not_write_on_the_terminal():
     good = {"device": "cpu", "threads": 2, "precision": "tf32"}
-    assert train._where(good) == "cpu, 2 threads, tf32"
+    assert train._in_words(train._where(good)) == "cpu, 2 threads, tf32"
     deep = functools.reduce(lambda inside, _: [inside], range(100_000), [])
     for bad in (
         {"device": "\x1b[2J"},
@@ -79,8 +79,8 @@ def test_a_stranger_does_not_write_on_the_terminal():
         {"precision": ["float32"]},
         {"device": np.zeros(3)},
     ):
-        assert train._where({**good, **bad}) == "another machine"
-    assert train._where([]) == "another machine"
+        assert train._in_words(train._where({**good, **bad})) == "another machine"
+    assert train._in_words(train._where([])) == "another machine"
 
 
 def test_readers_that_are_weak_on_purpose_are_caught(tmp_path):

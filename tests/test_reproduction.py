@@ -94,7 +94,7 @@ def test_the_command_trains_both_goes_on_and_scores(tmp_path, small_dataset, mon
     (out / "reproduction.json").unlink()
     assert reproduce.main([*common, "--seeds", "2", "--only", "score"]) == 0  # the other seed has its rows
     reproduction.train_in_torch(out, "chaudhary2024", 0, 2, 40, "gpu", "tf32", None)
-    reproduction.train_ours(out, "chaudhary2024", 0, 2, 40, "cpu", "tf32")
+    reproduction.train_ours(out, "chaudhary2024", 0, 2, 40, "gpu", "float32")
     assert capsys.readouterr().err.count("is there already, from the CPU in float32") == 2
     with pytest.raises(UserError, match="another recipe, chaudhary2024"):
         reproduction.train_in_torch(out, "jeganathan2025", 0, 2, 40, "cpu", "float32", None)
@@ -125,7 +125,7 @@ def test_the_command_trains_in_other_precisions_and_compares_each(tmp_path, smal
         "--out",
         str(tmp_path),
     ]
-    assert reproduce.main([*common, "--precision", "tf32", "--against", "float32", "bf16"]) == 0
+    assert reproduce.main([*common, "--precision", "tf32", "--against", "float32", "--against", "bf16"]) == 0
     printed = capsys.readouterr().out
     for other in ("float32", "bf16"):
         header = next(line for line in printed.splitlines() if f"minigan-{other} (2)" in line)
@@ -142,8 +142,12 @@ def test_the_command_trains_in_other_precisions_and_compares_each(tmp_path, smal
     with pytest.raises(UserError, match="--against tf32: that is what"):
         reproduce.main([*common, "--precision", "tf32", "--against", "tf32"])
     monkeypatch.setattr(backend, "why_no_gpu", lambda: "there is none")
-    with pytest.raises(UserError, match="--precision bf16: there is none"):
+    with pytest.raises(UserError, match="--against bf16: there is none"):
         reproduce.main(["chaudhary2024", "--against", "bf16", "--out", str(tmp_path / "other")])
+    auto = [part for part in common if part not in ("--device", "cpu")]
+    assert reproduce.main([*auto, "--precision", "tf32", "--against", "bf16", "--only", "score"]) == 0
+    with pytest.raises(UserError, match="was trained in tf32, not float32"):
+        reproduce.main(common)
 
 
 def test_images_are_cut_out_of_a_grid_as_they_were_put_in(tmp_path):

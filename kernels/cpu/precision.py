@@ -1,7 +1,8 @@
 """What a GPU's tensor cores do to the factors of a product, on the CPU: they are cut or rounded to fewer bits.
 
-The products are exact and their sums float32's, as in `kernels/cuda/tensor_core.cuh`; so a training on the CPU shows
-what a precision does to it, if not how fast it is ("Mixed Precision Training", Micikevicius et al. 2018, section 3).
+Sums are float32's, as in `kernels/cuda/tensor_core.cuh`, and the products exact, but for minimal filtering
+(`winograd.py`), whose error is far below that of the rounding. So a training on the CPU shows what a precision does to it,
+if not how fast it is ("Mixed Precision Training", Micikevicius et al. 2018, section 3).
 """
 
 import numpy as np
@@ -34,7 +35,7 @@ def precision():
 
 
 def in_precision(array):
-    """A float32 array in the precision in use, in C order: itself where that is float32, or the array is of another dtype."""
+    """A float32 array in the precision in use, in C order: itself where that is float32, or for an array of another dtype."""
     if _precision == "float32" or array.dtype != np.float32:
         return array
     out = pool.empty(array.shape)

@@ -139,10 +139,13 @@ class RawModule:
 
     def line_at(self, offset):
         """The line of source, stripped, that the machine code at an offset was made of; "" where binutils are missing."""
-        with contextlib.suppress(OSError, ValueError):
-            command = ["addr2line", "-e", str(self.path), hex(offset)]
-            place = subprocess.run(command, capture_output=True, text=True).stdout
-            return self.text.splitlines()[int(place.split(":")[1].split()[0]) - 1].strip()
+        lines = self.text.splitlines()
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            command = ["addr2line", "-i", "-e", str(self.path), hex(offset)]  # the innermost inlined function first
+            for place in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
+                line = lines[int(place.split(":")[1].split()[0]) - 1].strip()
+                if "on_cpu::" not in line:
+                    return line
         return ""
 
 
@@ -162,11 +165,14 @@ class RawKernel:
 
     def __init__(self, module, function, name):
         self.module, self.function, self.name = module, function, name
-        self._spans = EVERYTHING
+        self._spans = None
         function.restype = ctypes.c_char_p
 
     def allow(self, uses):
-        """What the next launch may read and write, a `dependencies.Uses`; without it, everything."""
+        """What the next launch may read and write, a `dependencies.Uses`; without it, its arrays.
+
+        A launch with a mere address among its arguments may touch everything then.
+        """
         self._spans = [(*span, 0) for span in uses.reads] + [(*span, 1) for span in uses.writes]
 
     def __call__(self, grid, block, arguments, shared_mem=0):
@@ -179,7 +185,8 @@ class RawKernel:
             return
         values = [_by_value(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
-        spans, self._spans = np.array(self._spans, np.uint64), EVERYTHING
+        spans = np.array(self._spans or _spans_of(arguments), np.uint64)
+        self._spans = None
         launch = Launch(
             grid, block, self.module.owner.backwards, shared_mem, len(spans), spans.ctypes.data_as(ctypes.c_void_p)
         )
@@ -188,6 +195,14 @@ class RawKernel:
             what, _, offset = error.decode().partition(" @")
             line = offset and self.module.line_at(int(offset, 16))
             raise RuntimeError(f"{self.name}: {what}{line and f': {line}'}")
+
+
+def _spans_of(arguments):
+    """Where the arrays among a launch's arguments lie, all to be written."""
+    if any(isinstance(a, np.uint64) for a in arguments):
+        return EVERYTHING
+    arrays = [a for a in arguments if isinstance(a, Array)]
+    return [(a.ctypes.data, a.ctypes.data + a.nbytes, 1) for a in arrays] or EVERYTHING
 
 
 def _by_value(argument):

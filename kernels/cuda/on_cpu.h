@@ -25,7 +25,11 @@ using namespace std;
 
 #define __global__
 #define __device__
+#ifdef WATCHED
 #define __shared__ static __attribute__((section("shared")))
+#else
+#define __shared__ static
+#endif
 #define __restrict__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
@@ -39,13 +43,11 @@ struct alignas(16) float4 {
 
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
-// The ends of what is declared __shared__, by the linker; null where nothing is.
-extern "C" char __start_shared[] __attribute__((weak, visibility("hidden")));
-extern "C" char __stop_shared[] __attribute__((weak, visibility("hidden")));
-
 namespace on_cpu {
 const int WARP = 32, STACK_BYTES = 64 << 10, SHARED_BYTES = 228 << 10, VALUES = 8, MOST_THREADS = 1024;
 alignas(128) static char shared_memory[SHARED_BYTES];
+static float slots[MOST_THREADS * 2 * VALUES];  // (warps, 2, lanes, VALUES): what lanes show each other
+[[noreturn]] void leave();                      // the launch, from within a thread
 }  // namespace on_cpu
 
 namespace watch {
@@ -60,7 +62,7 @@ struct Span {  // of memory that a launch may touch
 #define UNSEEN
 namespace watch {
 inline void begin_launch(const Span *, int, int) {}
-inline const char *end_launch() { return nullptr; }
+inline const char *found() { return nullptr; }
 inline void begin_block() {}
 inline void barrier() {}
 inline void warp_barrier(int) {}
@@ -68,12 +70,14 @@ inline void go_on(int, const char *, int) {}
 inline void pause() {}
 struct Unwatched {};
 inline void copied(const void *, const void *, int, bool, void *) {}
+inline void stored_alike(const int *, int, void *) {}
 }  // namespace watch
 #endif
 
 namespace on_cpu {
 
-enum State { READY, AT_WARP_BARRIER, AT_BLOCK_BARRIER, DONE };
+// At an exchange lanes of a warp wait for each other, but it orders no accesses to memory.
+enum State { READY, AT_EXCHANGE, AT_WARP_BARRIER, AT_BLOCK_BARRIER, DONE };
 const char *const DIVERGED = "threads of a block wait at different barriers, or some have ended";
 
 struct Copy {
@@ -102,7 +106,6 @@ struct Block {
     const char *error;
 };
 static Block block;
-static float slots[MOST_THREADS * 2 * VALUES];  // (warps, 2, lanes, VALUES): what lanes show each other
 
 inline int thread_index() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 
@@ -132,6 +135,11 @@ __attribute__((noinline)) UNSEEN inline void go_on(int index) {
     setcontext(&block.current->start);
 }
 
+[[noreturn]] UNSEEN inline void leave() {
+    watch::pause();
+    _longjmp(block.scheduler, 1);
+}
+
 inline bool all_in(State state, int first, int last) {
     for (int i = first; i < last; i++)
         if (block.fibers[i].state != state) return false;
@@ -151,11 +159,13 @@ inline bool run_warp(int first, int last, bool backwards) {
         for (int i = 0; i < last - first; i++) {
             int index = backwards ? last - 1 - i : first + i;
             if (block.fibers[index].state == READY) go_on(index);
+            if (watch::found()) return false;
         }
-        if (!any_in(AT_WARP_BARRIER, first, last)) return true;
-        if (!all_in(AT_WARP_BARRIER, first, last)) return false;
+        State where = any_in(AT_EXCHANGE, first, last) ? AT_EXCHANGE : AT_WARP_BARRIER;
+        if (!any_in(where, first, last)) return true;
+        if (!all_in(where, first, last)) return false;
         for (int i = first; i < last; i++) block.fibers[i].state = READY;
-        watch::warp_barrier(first / WARP);
+        if (where == AT_WARP_BARRIER) watch::warp_barrier(first / WARP);
     }
 }
 
@@ -163,7 +173,6 @@ inline bool run_block(bool backwards) {
     int count = blockDim.x * blockDim.y * blockDim.z;
     for (Fiber &fiber : block.fibers) fiber.state = READY, fiber.exchanges = 0, fiber.groups = 0;
     memset(shared_memory, 0xff, SHARED_BYTES);  // NaN: what is read before it is written shows
-    memset(__start_shared, 0xff, __stop_shared - __start_shared);
     watch::begin_block();
     for (;;) {
         for (int warp = 0; warp < count; warp += WARP) {
@@ -231,9 +240,9 @@ const char *launch(void (*kernel)(P...), void **arguments, const Launch *of) {
             for (blockIdx.x = 0; blockIdx.x < grid[0]; blockIdx.x++)
                 if (!run_block(of->backwards)) {
                     block.fibers.clear();  // they stand somewhere in the kernel
-                    return DIVERGED;
+                    return watch::found() ? watch::found() : DIVERGED;
                 }
-    return watch::end_launch();
+    return nullptr;
 }
 
 // Shows the other lanes of the warp `count` values; returns all lanes' values, (lanes, VALUES).
@@ -241,11 +250,14 @@ UNSEEN inline const float *exchange(const float *values, int count) {
     int index = thread_index(), parity = block.current->exchanges++ & 1;
     float *of_warp = &slots[(index / WARP * 2 + parity) * WARP * VALUES];
     memcpy(of_warp + index % WARP * VALUES, values, count * sizeof(float));
-    pause(AT_WARP_BARRIER);
+    pause(AT_EXCHANGE);
     return of_warp;
 }
 
-UNSEEN inline void store_alike(int *to, int value) { *to = value; }
+UNSEEN inline void store_alike(int *to, int value) {
+    watch::stored_alike(to, value, __builtin_return_address(0));
+    *to = value;
+}
 
 // A copy of the current thread's group, made by wait_for_copies; from is null for zeros.
 UNSEEN inline void copy_later(void *to, const void *from, int bytes) {

@@ -85,7 +85,7 @@ __device__ __forceinline__ void multiply(float (&sum)[4], const float (&a)[4], c
 
 inline void begin_group() {}
 inline void end_group() {}
-inline void wait_for_group() { __syncwarp(); }
+inline void wait_for_group() { on_cpu::pause(on_cpu::AT_EXCHANGE); }
 inline void show_to_groups() {}
 
 inline void multiply_group(float (&sum)[8][4], const float (&a)[4], const float *right, int columns) {
