@@ -147,7 +147,7 @@ BODIES = {
     "store_alike((int *)a + 64, 1);": "thread 0 writes outside of its arrays",
     "if (t > 1) store_alike((int *)a, 1); else a[t + 1] = a[0];": "before a barrier",
     "__shared__ float s[64]; s[t] = 1; __syncthreads(); a[t] = s[t + 1];": "thread 63 reads",
-    TWICE: "unfinished copy",
+    TWICE: "unfinished copy brings: SHARED_MEMORY",  # the kernel's line, not that of copy_async
     "__shared__ float s[64]; a[t] = s[t];": "thread 0 reads shared memory that no thread has written",
     "__shared__ float s[64]; s[t] = 1; a[t] = s[63 - t];": "no thread has written|before a barrier",
     "__shared__ float s[64]; s[t] = 1; __syncthreads(); a[t] = s[63 - t];": None,

@@ -129,7 +129,8 @@ def test_the_command_trains_in_other_precisions_and_compares_each(tmp_path, smal
     printed = capsys.readouterr().out
     for other in ("float32", "bf16"):
         header = next(line for line in printed.splitlines() if f"minigan-{other} (2)" in line)
-        assert "minigan (2)" in header and header.endswith("difference of the means")
+        assert header.split()[:4] == ["minigan", "(2)", f"minigan-{other}", "(2)"]
+        assert header.endswith("difference of the means")
         precisions = {checkpoint.load(tmp_path / f"minigan-{other}-{seed}" / "checkpoint.pkl")["environment"]["precision"]
                       for seed in (0, 1)}  # fmt: skip
         assert precisions == {other}

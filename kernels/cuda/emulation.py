@@ -41,8 +41,8 @@ def watching():
 def active(backwards=False, watched=False):
     """Inside the block, "gpu" is emulated. backwards: threads run in reverse order, to show missing barriers.
 
-    watched: a launch raises RuntimeError where a thread reads or writes outside of the launch's arrays, or where two do
-    so at once (see watch.h); that takes many times as long.
+    watched: a launch raises RuntimeError where a thread reads or writes outside of the launch's arrays, or two threads meet
+    without a barrier between (see watch.h); that takes many times as long.
     """
     global _active
     before, _active = _active, _module(backwards, watched)

@@ -103,7 +103,6 @@ struct Block {
     Fiber *current;
     void (*body)(void *);
     void *argument;
-    const char *error;
 };
 static Block block;
 

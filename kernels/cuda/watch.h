@@ -3,9 +3,10 @@
 //   beyond the shared memory that the launch asked for, or a read of shared memory that no thread has written;
 //   a race: two threads touch the same four bytes, one of them writes, and no barrier lies between;
 //   an access to what an asynchronous copy is bringing, before it has been waited for.
-// It does not know __shared__ arrays of templates and inline functions. Threads of different blocks never wait for each other; lanes of a warp do at its barriers, too. The compiler puts
+// Threads of different blocks never wait for each other; lanes of a warp do at its barriers, too. The compiler puts
 // calls of the functions below that begin with __tsan_ before each access (-fsanitize=thread; Serebryany and
 // Iskhodzhanov, "ThreadSanitizer", 2009), and what they do here is ours: its own runtime knows nothing of blocks.
+// What is declared __shared__ in a template or an inline function is not known to be so.
 #pragma once
 
 #include <cstdio>
@@ -14,7 +15,7 @@
 #define UNSEEN __attribute__((no_sanitize("thread"), visibility("hidden")))
 
 #define BY_LINKER extern "C" __attribute__((weak, visibility("hidden"))) char
-BY_LINKER __ehdr_start[], _end[];            // where what is loaded of this library begins and ends
+BY_LINKER __ehdr_start[], _end[];             // where what is loaded of this library begins and ends
 BY_LINKER __start_shared[], __stop_shared[];  // and in it what is declared __shared__; null where nothing is
 
 namespace watch {
@@ -27,7 +28,7 @@ struct Moment {  // of an access: by whom, and after how many barriers
 };
 
 struct Word {
-    Moment write, reads[2];  // the last ones; reads are those of two threads
+    Moment write, reads[2];   // the last ones; reads are those of two threads
     bool on_its_way = false;  // to be written by a copy
     bool alike = false;       // the last write was of a value that others may write, too
     int value;
@@ -40,7 +41,7 @@ static int warp_barriers[1024 / WARP];
 static uintptr_t stack, stack_bytes, shared_bytes;
 static vector<Span> spans;
 static Word of_shared[SHARED_BYTES / 4];
-static unordered_map<uintptr_t, Word> of_others;  // by a quarter of the address
+static unordered_map<uintptr_t, Word> of_others;
 static char message[400];
 
 UNSEEN inline void report(const char *what, const Moment *other, void *from) {
@@ -79,10 +80,10 @@ UNSEEN inline bool readable(uintptr_t at) {
            within(at, threadIdx) || within(at, blockIdx) || within(at, blockDim) || within(at, gridDim);
 }
 
-// Smaller elements than of four bytes are looked up each by itself: their neighbours in a word are another's business.
+// Of elements smaller than four bytes each has a Word of its own: its neighbours may be another thread's.
 UNSEEN inline Word &word_at(uintptr_t at, bool small) {
     uintptr_t in_shared = at - (uintptr_t)on_cpu::shared_memory;
-    if (small) return of_others[~at];
+    if (small) return of_others[~at];  // which is no quarter of an address
     return in_shared < shared_bytes ? of_shared[in_shared / 4] : of_others[at / 4];
 }
 
