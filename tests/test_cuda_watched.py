@@ -15,7 +15,6 @@ from test_cuda_kernels import adam_state, batch_norms
 from test_gpu_training import make_run
 from triples import REAL, operands, triple, with_batch
 
-from minigan import backend
 from minigan.kernels import cuda
 from minigan.kernels.cuda import convolution, cost, emulation, loader
 from minigan.kernels.cuda.dependencies import Uses
@@ -25,19 +24,17 @@ watched = functools.partial(emulation.active, watched=True)
 # --- our kernels
 
 
-@pytest.mark.parametrize("name, precision", [
-    ("chaudhary2024", "float32"), ("jeganathan2025", "float32"), ("jeganathan2025", "fp16"),
-])  # fmt: skip
-def test_the_kernels_of_a_step_keep_to_their_arrays_and_do_not_race(few_images, small_recipes, name, precision):
+@pytest.mark.parametrize("name", ["chaudhary2024", "jeganathan2025"])
+def test_the_kernels_of_a_step_keep_to_their_arrays_and_do_not_race(few_images, small_recipes, name):
     with watched():
-        backend.set_precision(precision, "gpu")
-        run = make_run(name, few_images, graph=False, ema=0.9)
-        run.advance(), run.samples()
+        run = make_run(name, few_images, ema=0.9)
+        run.advance(), run.advance()  # as it is recorded, and replayed
+        run.samples()
 
 
 @pytest.mark.parametrize("case, precision", [
     ("stride 3, so nine phases", "float32"), ("padding on one side", "float32"), ("many images", "float32"),
-    ("many images of one channel", "float32"), ("many filters", "tf32"), ("many channels", "bf16"),
+    ("many images of one channel", "float32"), ("many filters", "tf32"), ("many channels", "fp16"),
 ])  # fmt: skip
 def test_convolutions_keep_to_their_arrays_and_do_not_race(case, precision):
     with convolutions.precision(precision):
@@ -59,6 +56,11 @@ def step_of_adam():
     with watched() as xp:
         parameters, *moments, steps = adam_state(xp.asarray, [(3000,), (5,)], np.float32)
         cuda.adam(parameters, parameters, *moments, steps, 0.01, 0.9, 0.999, 1e-8, False)
+        overflow = xp.zeros(1, np.int32)
+        parameters[0][...] = np.inf  # which many threads find at once
+        cuda.check_overflow(parameters, overflow)
+        assert overflow.get() == 1
+        cuda.update_scale(xp.ones(1, np.float32), overflow, xp.zeros(1, np.int64), 2000)
 
 
 @contextlib.contextmanager
@@ -117,6 +119,10 @@ def test_a_mistake_that_may_not_change_a_result_is_found(file, old, new, work, f
         work()
 
 
+def test_adam_and_the_search_for_overflows_keep_to_their_arrays_and_do_not_race():
+    step_of_adam()
+
+
 # --- what is looked for
 
 COPY = "SHARED_MEMORY(s); copy_async<4>(s + t, b + t); commit_copies(); "
@@ -163,17 +169,21 @@ BODIES = {
 }  # fmt: skip
 
 
+# One source for all, as compiling takes longer than the rest.
+CODE = loader.source("device.cuh") + "".join(
+    f'extern "C" __global__ void made_{number}(float *a, const float *b) {{ int t = threadIdx.x;\n{body}\n}}\n'
+    for number, body in enumerate(BODIES)
+)
+
+
 @pytest.mark.parametrize("body", BODIES)
 def test_what_threads_do_wrong_is_reported_in_a_line(body):
-    code = loader.source("device.cuh") + "".join([
-        'extern "C" __global__ void made(float *a, const float *b) { int t = threadIdx.x;\n', body, "\n}"
-    ])  # fmt: skip
     with watched() as xp:
-        made = xp.RawModule(code=code, options=()).get_function("made")
+        made = xp.RawModule(code=CODE, options=()).get_function(f"made_{list(BODIES).index(body)}")
         a, b = xp.zeros(64, np.float32), xp.zeros(64, np.float32)
         made.allow(Uses((loader._span(b),), (loader._span(a),)))
         wrong = (
-            pytest.raises(RuntimeError, match=f"made: .*{BODIES[body]}") if BODIES[body] else contextlib.nullcontext()
+            pytest.raises(RuntimeError, match=f"made_.*{BODIES[body]}") if BODIES[body] else contextlib.nullcontext()
         )
         with wrong:
             made((1, 1, 1), (64, 1, 1), (a, b), shared_mem=256)
@@ -214,9 +224,3 @@ def test_the_library_of_a_report_may_be_gone():
         module.path = module.path.with_name("gone.so")
         with pytest.raises(RuntimeError, match="made: thread 0 writes outside of its arrays$"):
             module.get_function("made")((1, 1, 1), (1, 1, 1), (xp.zeros(1, np.float32),))
-
-
-def test_a_captured_step_is_watched_too(few_images, small_recipes):
-    with watched():
-        run = make_run("chaudhary2024", few_images)
-        run.advance(), run.advance()

@@ -171,7 +171,7 @@ class RawKernel:
     def allow(self, uses):
         """What the next launch may read and write, a `dependencies.Uses`; without it, its arrays.
 
-        A launch with a mere address among its arguments may touch everything then.
+        A launch with an address or a struct among its arguments may touch everything then.
         """
         self._spans = [(*span, 0) for span in uses.reads] + [(*span, 1) for span in uses.writes]
 
@@ -199,8 +199,8 @@ class RawKernel:
 
 def _spans_of(arguments):
     """Where the arrays among a launch's arguments lie, all to be written."""
-    if any(isinstance(a, np.uint64) for a in arguments):
-        return EVERYTHING
+    if any(isinstance(a, np.uint64) or getattr(a, "dtype", np.dtype("i")).kind == "V" for a in arguments):
+        return EVERYTHING  # an address, or a struct that may hold some
     arrays = [a for a in arguments if isinstance(a, Array)]
     return [(a.ctypes.data, a.ctypes.data + a.nbytes, 1) for a in arrays] or EVERYTHING
 
