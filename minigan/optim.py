@@ -65,23 +65,24 @@ class Optimizer:
             )
         loaded = {}
         for position, saved in state_dict["state"].items():
-            parameter = self.params[int(position)].data
+            position = int(position)
+            parameter = self.params[position].data
             state = {}
             for name, value in saved.items():
                 if name == "step":
                     if not 0 <= int(value) < 2**62:  # 0: the only steps so far were left out
-                        raise ValueError(f"the state of parameter {position} has taken {value} steps")
+                        raise ValueError(f"the state of parameter {position} has taken {int(value)} steps")
                     state[name] = backend.to_device(np.array(int(value), np.int64), backend.device_of(parameter))
                     continue
                 value = backend.as_array(value).astype(parameter.dtype, order="C")
                 if value.shape != parameter.shape:
-                    raise ValueError(f"{name} of parameter {position} is {value.shape}, not {parameter.shape}")
+                    raise ValueError(f"{name!a} of parameter {position} is {value.shape}, not {parameter.shape}")
                 if name == "exp_avg_sq" and (value < 0).any():
                     raise ValueError(f"{name} of parameter {position}, a mean of squares, is below zero")
                 state[name] = backend.to_device(value, backend.device_of(parameter))
             if self.state_names and not set(self.state_names) <= state.keys():
                 raise ValueError(f"the state of parameter {position} lacks one of {', '.join(self.state_names)}")
-            loaded[int(position)] = state
+            loaded[position] = state
         self.settings = {name: group.get(name, value) for name, value in self.settings.items()}
         self.state = loaded
 

@@ -201,7 +201,7 @@ def _chosen(arguments):
 
 def _where(environment):
     """What a run's bits depend on: (device, threads, precision); or None, as a stranger's checkpoint may hold anything."""
-    environment = {"precision": "float32", **dict(environment)}
+    environment = {"precision": "float32", **environment} if isinstance(environment, dict) else {}
     device, threads, precision = (environment.get(name) for name in ("device", "threads", "precision"))
     known = type(device) is type(precision) is str and type(threads) is int and 0 < threads < 2**31
     if not known or device not in ("cpu", "gpu") or precision not in backend.PRECISIONS:
@@ -272,7 +272,7 @@ def _resume(arguments, device, held):
             raise UserError(f"{path} was trained with {before}, and goes on with it: leave out {now.split()[0]}")
     if arguments.epochs and not arguments.steps:
         settings.steps = None
-    before = _where(state["environment"])
+    before = _where(state.get("environment"))
     if before and before[0] == device and arguments.precision is None:
         backend.set_precision(before[2], device)
     run = training.Run(settings, device, arguments.graph)

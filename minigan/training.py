@@ -245,7 +245,7 @@ class Run:
             for scale, saved in zip((players.scale_g, players.scale_d), state.get("scales", (None, None)), strict=True):
                 if scale and saved:
                     scale.load_state_dict(saved)
-            dict(state["environment"])  # which train.py reads
+            dict(state["environment"])  # which reproduction.py reads
             if seen := nonfinite.in_arrays(self):
                 raise ValueError(seen)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -14,9 +14,10 @@ from hostile.promise import READ, REFUSED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import checkpoint, gan, recipes, rows, train
+from minigan import checkpoint, gan, optim, recipes, rows, train
 from minigan.doctor import PROBED
 from minigan.errors import UserError
+from minigan.tensor import Tensor
 
 SEED = 1
 
@@ -80,7 +81,15 @@ def test_a_stranger_does_not_write_on_the_terminal():
         {"device": np.zeros(3)},
     ):
         assert train._in_words(train._where({**good, **bad})) == "another machine"
-    assert train._in_words(train._where([])) == "another machine"
+    for environment in ([], None, 5, {}, {"\n": 1}):
+        assert train._in_words(train._where(environment)) == "another machine"
+
+
+def test_a_stranger_names_no_state_on_the_terminal():
+    optimizer = optim.Adam([Tensor(np.zeros(1), requires_grad=True)])
+    state = {**optimizer.state_dict(), "state": {"\n0": {"\n": np.zeros(3)}}}
+    with pytest.raises(ValueError, match=r"^'\\n' of parameter 0 is \(3,\), not \(1,\)$"):
+        optimizer.load_state_dict(state)
 
 
 def test_readers_that_are_weak_on_purpose_are_caught(tmp_path):

@@ -8,7 +8,7 @@ from test_cuda_convolutions import TENSOR_CORES
 from test_gpu_training import assert_same_bits, make_run, rows_of
 from triples import convolution_of, operands, triple
 
-from minigan import backend, judge, kernels
+from minigan import backend, checkpoint, judge, kernels
 from minigan.errors import UserError
 from minigan.kernels import cpu
 from minigan.kernels.cpu import precision
@@ -144,6 +144,10 @@ def test_the_command_trains_on_the_cpu_in_a_precision_and_says_so(tmp_path, smal
     other = run_command("minigan.train", *common, "--steps", 3, "--resume", "--precision", "fp16")
     assert other.returncode == 0 and "bf16 and goes on with" in other.stderr
     assert_refused(run_command("minigan.bench", "--precision", "bf16"), "--device gpu")
+    state = checkpoint.load(tmp_path / "run" / "checkpoint.pkl")
+    del state["environment"]
+    checkpoint.save(tmp_path / "run" / "checkpoint.pkl", state)
+    assert_refused(run_command("minigan.train", *common, "--steps", 4, "--resume"), "damaged")
 
 
 def test_a_checkpoint_has_one_score_whatever_was_trained_in_before(tmp_path, small_dataset):
