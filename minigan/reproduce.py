@@ -16,8 +16,8 @@ def parser():
     p = cli.Parser(
         prog="python -m minigan.reproduce",
         description="Train a recipe from several seeds, draw images from each and score them; with --against torch also "
-        "the same recipe in PyTorch, with the 95% interval of the difference of the means; with a precision likewise. What is there already is "
-        "not trained again: after Ctrl-C, or with more --seeds, the same command goes on.",
+        "the same recipe in PyTorch, with a precision also in that, each with the 95% interval of the difference of the "
+        "means. What is there already is not trained again: after Ctrl-C, or with more --seeds, the same command goes on.",
     )
     p.add_argument("recipe", choices=sorted(RECIPES), help="the paper")
     p.add_argument("--out", type=cli.path, required=True, metavar="DIR", help="where trainings and images are kept")

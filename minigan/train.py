@@ -107,8 +107,9 @@ def parser():
                    "on MNIST's digits, and --steps did not end the run)")  # fmt: skip
     p.add_argument("--threads", type=cli.positive_int, metavar="N", help="CPU threads (default: all cores)")
     p.add_argument("--precision", choices=backend.PRECISIONS, help="of the factors of products; sums, weights and "
-                   "everything else stay float32 (default: float32, or the checkpoint's on the same device). tf32 and bf16 need an A100 or newer; with "
-                   "--device cpu factors are rounded alike, which shows what that does to the training, but takes longer")  # fmt: skip
+                   "everything else stay float32 (default: float32, or the checkpoint's on the same device). tf32 and bf16 "
+                   "need an A100 or newer; with --device cpu factors are rounded alike, which shows what that does to the "
+                   "training, but takes longer")  # fmt: skip
     p.add_argument(
         "--no-graph", dest="graph", action="store_false",
         help="let Python launch every kernel of every step, instead of replaying the first step's launches",
